@@ -1,0 +1,1 @@
+"""Sendonce: every contact gets the message once, or visibly not."""
