@@ -1,0 +1,68 @@
+"""A guardian ends a program when the process that started it dies, however it dies.
+
+A test run or a demo that is killed with SIGKILL runs no clean-up of its own. The guardian is a
+small shell that waits at the end of a pipe: the kernel closes the pipe when its owner is gone, and
+then the guardian ends the program and removes its directory. It holds nothing else, so it costs
+nothing while it waits.
+"""
+
+import contextlib
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+# Reads one line: the owner says that all is over. End of file instead: the owner died.
+_SCRIPT: Final = """
+IFS= read -r word && exit 0
+kill -s "$1" -- "$2" 2>/dev/null
+tries=0
+while kill -0 -- "$2" 2>/dev/null && [ "$tries" -lt 100 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -s KILL -- "$2" 2>/dev/null
+[ -z "$3" ] || rm -rf -- "$3"
+"""
+
+
+class Guardian:
+    """Watches over one program on behalf of this process."""
+
+    def __init__(
+        self,
+        process_id: int,
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        group: bool = False,
+        directory: Path | None = None,
+    ) -> None:
+        """Start watching.
+
+        `stop_signal` is what the program is asked to end with; 10 seconds later it is killed.
+        With `group` the signals go to the process group that `process_id` leads.
+        `directory` is removed afterwards.
+        """
+        target = f"-{process_id}" if group else str(process_id)
+        self._process = subprocess.Popen(
+            [
+                "/bin/sh",
+                "-c",
+                _SCRIPT,
+                "sendonce-guardian",
+                stop_signal.name.removeprefix("SIG"),
+                target,
+                "" if directory is None else str(directory),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            # Ctrl-C goes to the whole foreground group: the guardian must outlive it.
+            start_new_session=True,
+        )
+
+    def dismiss(self) -> None:
+        """Say that the program has ended and its directory is taken care of."""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate(b"over\n")
