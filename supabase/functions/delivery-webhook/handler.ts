@@ -1,0 +1,183 @@
+/**
+ * What each request gets. The rule behind the status codes: 200 means "this will not be lost", and
+ * every other answer makes the provider send it again, for up to 7 days.
+ */
+
+import { BODY_LIMIT, type BodyProblem, readBody } from "./body.ts";
+import type { Database, IngestCounts } from "./database.ts";
+import { log, masked } from "./log.ts";
+import { appSecret, appSecretName, isAppName, verifyToken, verifyTokenName } from "./settings.ts";
+import { isSignedBy, signatureOf } from "./signature.ts";
+import { challengeOf } from "./subscription.ts";
+import { type Envelope, readEnvelope } from "./whatsapp.ts";
+
+/** Supabase hands the path over without `/functions/v1`; some proxies leave it in. */
+const BASE = /^(?:\/functions\/v1)?\/delivery-webhook(?=\/|$)/;
+
+const BODY_ANSWERS: Record<BodyProblem, [number, string]> = {
+  too_large: [413, `a body may have up to ${BODY_LIMIT} bytes`],
+  too_slow: [408, "the body did not arrive in time"],
+  broken_off: [400, "the body broke off"],
+};
+
+/** The function that answers requests, over a database that is null where none is configured. */
+export function createHandler(database: Database | null): (request: Request) => Promise<Response> {
+  return async (request) => {
+    try {
+      return await route(request, database);
+    } catch (error) {
+      log("error", "request_failed", { error: describe(error) });
+      return answer(500, { error: "internal error" });
+    }
+  };
+}
+
+async function route(request: Request, database: Database | null): Promise<Response> {
+  const url = new URL(request.url);
+  const base = BASE.exec(url.pathname)?.[0];
+  if (base === undefined) return answer(404, { error: "no such path" });
+
+  const [provider = "", app = "", ...rest] = url.pathname.slice(base.length + 1)
+    .replace(/\/$/, "").split("/");
+  if (app === "" && (provider === "" || provider === "health")) return health(request);
+  if (provider !== "whatsapp" || !isAppName(app) || rest.length > 0) {
+    return answer(404, { error: "the path is /delivery-webhook/whatsapp/<app>" });
+  }
+  if (request.method === "GET") return await subscribe(url, app);
+  if (request.method === "POST") return await takeReports(request, app, database);
+  return notAllowed("GET, POST");
+}
+
+/** Says that the function runs, and nothing about anything behind it. */
+function health(request: Request): Response {
+  return request.method === "GET" ? answer(200, { status: "ok" }) : notAllowed("GET");
+}
+
+async function subscribe(url: URL, app: string): Promise<Response> {
+  const token = verifyToken(app);
+  if (token === null) {
+    log("warning", "verify_token_missing", { app: masked(app), set: verifyTokenName(app) });
+    return answer(403, { error: "not subscribed" });
+  }
+  const challenge = await challengeOf(url.searchParams, token);
+  if (challenge === null) {
+    log("warning", "subscription_refused", { app });
+    return answer(403, { error: "not subscribed" });
+  }
+  log("info", "subscribed", { app });
+  return new Response(challenge, {
+    headers: { "content-type": "text/plain; charset=utf-8", "x-content-type-options": "nosniff" },
+  });
+}
+
+async function takeReports(
+  request: Request,
+  app: string,
+  database: Database | null,
+): Promise<Response> {
+  const started = performance.now();
+
+  const secret = appSecret(app);
+  if (secret === null) {
+    log("warning", "app_secret_missing", { app: masked(app), set: appSecretName(app) });
+    return verifyToken(app) === null
+      ? answer(404, { error: "no such app" })
+      : answer(401, { error: "this app has no secret here" });
+  }
+  // A request without a well-formed signature is not worth reading.
+  const signature = signatureOf(request.headers);
+  if (signature === null) {
+    log("warning", "signature_missing", { app });
+    return answer(401, { error: "X-Hub-Signature-256 is missing or malformed" });
+  }
+  const body = await readBody(request);
+  if (typeof body === "string") {
+    const [status, error] = BODY_ANSWERS[body];
+    log("warning", `body_${body}`, { app });
+    return answer(status, { error });
+  }
+  if (!await isSignedBy(secret, signature, body)) {
+    log("warning", "signature_wrong", { app, bytes: body.byteLength });
+    return answer(401, { error: "the signature does not fit the body" });
+  }
+
+  const envelope = parse(app, body);
+  if (envelope === null) {
+    log("error", "body_unreadable", { app, bytes: body.byteLength });
+    return answer(400, { error: "the body is not a JSON object with a list of entries" });
+  }
+  const seen = {
+    statuses: envelope.reports.length,
+    ignored: [...envelope.ignored.values()].reduce((sum, count) => sum + count, 0),
+    unreadable: envelope.unreadable.length,
+  };
+  const details = {
+    app,
+    ...seen,
+    ...(seen.ignored > 0 ? { ignored_fields: ignoredFields(envelope) } : {}),
+    ...(seen.unreadable > 0 ? { unreadable_parts: [...new Set(envelope.unreadable)] } : {}),
+  };
+
+  let counts: IngestCounts | null = null;
+  if (envelope.reports.length > 0) {
+    if (database === null) {
+      log("error", "database_not_configured", { app, set: "SENDONCE_DB_URL" });
+      return answer(500, { error: "no database is configured" });
+    }
+    try {
+      counts = await database.ingest("whatsapp", envelope.reports);
+    } catch (error) {
+      log("error", "reports_not_stored", {
+        ...details,
+        error: describe(error),
+        milliseconds: since(started),
+      });
+      return answer(500, { error: "the reports could not be stored; send them again" });
+    }
+  }
+  log(seen.unreadable > 0 || (counts?.refused ?? 0) > 0 ? "warning" : "info", "reports_stored", {
+    ...details,
+    ...counts,
+    milliseconds: since(started),
+  });
+  return answer(200, { ...seen, ...counts });
+}
+
+function parse(app: string, body: Uint8Array): Envelope | null {
+  try {
+    // Bytes that are no UTF-8 become a visible character. Refusing them would only bring them back.
+    return readEnvelope(app, JSON.parse(new TextDecoder().decode(body)));
+  } catch {
+    return null;
+  }
+}
+
+function ignoredFields(envelope: Envelope): Record<string, number> {
+  const shown = [...envelope.ignored].slice(0, 10);
+  return Object.fromEntries(shown.map(([field, count]) => [masked(field.slice(0, 60)), count]));
+}
+
+/** An error for the log: its code, and its words without phone numbers. */
+function describe(error: unknown): { code: string | null; message: string } {
+  if (!(error instanceof Error)) {
+    return { code: null, message: masked(String(error)).slice(0, 300) };
+  }
+  const code = "code" in error && typeof error.code === "string" ? error.code : null;
+  return { code, message: masked(error.message).slice(0, 300) };
+}
+
+function since(started: number): number {
+  return Math.round((performance.now() - started) * 10) / 10;
+}
+
+function notAllowed(allowed: string): Response {
+  return answer(405, { error: `this path takes ${allowed}` }, { allow: allowed });
+}
+
+function answer(
+  status: number,
+  body: Record<string, unknown>,
+  headers: Record<string, string> = {},
+): Response {
+  return Response.json(body, { status, headers });
+}
