@@ -48,3 +48,7 @@ lock: $(DEV_READY) ## resolve pyproject.toml into the two lock files anew
 
 .PHONY: setup
 setup: $(DEV_READY) ## make .venv from the lock files
+
+.PHONY: generate
+generate: $(RUNTIME_READY) ## build complete_schema.sql and the initial migration from sql/schema
+	@$(VENV)/python sql/generate.py

@@ -1,0 +1,1 @@
+-- What a fresh development database holds; `supabase db reset` runs it after the migrations.

@@ -1,0 +1,1 @@
+"""What several test packages need; nothing here is a test."""
