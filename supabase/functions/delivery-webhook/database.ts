@@ -134,6 +134,8 @@ async function call(
   reports: DeliveryReport[],
   deadline: number,
 ): Promise<IngestCounts> {
+  const remaining = deadline - performance.now();
+  if (remaining <= 0) throw new DeadlineExceeded("every connection was busy");
   const query = client<{ counts: IngestCounts }[]>`
     select public.ingest_delivery_reports(${provider}, ${
     client.json(reports as unknown as postgres.JSONValue)
@@ -144,7 +146,7 @@ async function call(
     timer = setTimeout(() => {
       reject(new DeadlineExceeded("the database did not answer in time"));
       query.cancel();
-    }, deadline - performance.now());
+    }, remaining);
   });
   try {
     const [row] = await Promise.race([query, timeIsOver]);

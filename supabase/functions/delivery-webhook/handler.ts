@@ -56,7 +56,7 @@ function health(request: Request): Response {
 async function subscribe(url: URL, app: string): Promise<Response> {
   const token = verifyToken(app);
   if (token === null) {
-    log("warning", "verify_token_missing", { app: masked(app), set: verifyTokenName(app) });
+    log("warning", "verify_token_missing", { app: masked(app), set: masked(verifyTokenName(app)) });
     return answer(403, { error: "not subscribed" });
   }
   const challenge = await challengeOf(url.searchParams, token);
@@ -79,7 +79,7 @@ async function takeReports(
 
   const secret = appSecret(app);
   if (secret === null) {
-    log("warning", "app_secret_missing", { app: masked(app), set: appSecretName(app) });
+    log("warning", "app_secret_missing", { app: masked(app), set: masked(appSecretName(app)) });
     return verifyToken(app) === null
       ? answer(404, { error: "no such app" })
       : answer(401, { error: "this app has no secret here" });
@@ -135,7 +135,8 @@ async function takeReports(
       return answer(500, { error: "the reports could not be stored; send them again" });
     }
   }
-  log(seen.unreadable > 0 || (counts?.refused ?? 0) > 0 ? "warning" : "info", "reports_stored", {
+  const strange = seen.unreadable > 0 || (counts !== null && counts.refused > 0);
+  log(strange ? "warning" : "info", counts === null ? "no_reports" : "reports_stored", {
     ...details,
     ...counts,
     milliseconds: since(started),

@@ -1,0 +1,107 @@
+"""Starts the edge function over the test's own database."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from sendonce.local.deno import EdgeFunction
+from support.database import Connection, Database
+from webhook.provider import OTHER_SECRET, SECRET, VERIFY_TOKEN, Webhook
+
+# Every call into SQL is written down, and then the real function does its work.
+_SPY = """
+alter function public.ingest_delivery_reports(text, jsonb) rename to ingest_really;
+create table public.handed_over (
+    id bigint generated always as identity primary key,
+    provider text not null,
+    reports jsonb not null
+);
+create function public.ingest_delivery_reports(_provider text, _reports jsonb)
+returns jsonb
+language plpgsql
+security definer
+set search_path = ''
+as $$
+begin
+    insert into public.handed_over (provider, reports) values (_provider, _reports);
+    return public.ingest_really(_provider, _reports);
+end;
+$$;
+revoke execute on function public.ingest_delivery_reports(text, jsonb) from public;
+grant execute on function public.ingest_delivery_reports(text, jsonb) to sendonce_worker;
+"""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A running edge function."""
+
+    function: EdgeFunction
+
+    @property
+    def webhook(self) -> Webhook:
+        """The function as the provider sees it."""
+        return Webhook("127.0.0.1", self.function.port)
+
+    @property
+    def output(self) -> str:
+        """What it printed so far."""
+        return self.function.log.read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the logged events of one name."""
+        logged = [json.loads(line) for line in self.output.splitlines()]
+        return [event for event in logged if event["event"] == name]
+
+
+# Called with a database URL, or None, and further settings of the environment.
+Start = Callable[..., Running]
+
+# Called without arguments: what SQL was handed so far, one list of reports for each call.
+HandedOver = Callable[[], list[list[dict[str, Any]]]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Return a function that starts the edge function over a database URL."""
+    with ExitStack() as stack:
+
+        def start_over(database_url: str | None, **settings: str) -> Running:
+            place = {} if database_url is None else {"SENDONCE_DB_URL": database_url}
+            secrets = {
+                "WHATSAPP_APP_SECRET_MAIN": SECRET,
+                "WHATSAPP_VERIFY_TOKEN_MAIN": VERIFY_TOKEN,
+                "WHATSAPP_APP_SECRET_SECOND_APP": OTHER_SECRET,
+            }
+            function = EdgeFunction("delivery-webhook", {**secrets, **place, **settings})
+            return Running(stack.enter_context(function))
+
+        yield start_over
+
+
+@pytest.fixture
+def handed_over(connection: Connection) -> HandedOver:
+    """Return a function that lists what SQL was handed so far: one list for each call."""
+    connection.execute(_SPY)
+
+    def read() -> list[list[dict[str, Any]]]:
+        rows = connection.execute("select reports from public.handed_over order by id").fetchall()
+        return [reports for (reports,) in rows]
+
+    return read
+
+
+@pytest.fixture
+def running(database: Database, handed_over: HandedOver, start: Start) -> Running:
+    """The edge function over the test's database, entered with the least privilege."""
+    return start(database.worker_url)
+
+
+@pytest.fixture
+def webhook(running: Running) -> Webhook:
+    """The running edge function as the provider sees it."""
+    return running.webhook
