@@ -1,0 +1,80 @@
+"""The command ``sendonce``: finds the commands and turns known errors into one line and exit 2."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Annotated
+
+import typer
+
+from sendonce.errors import CommandError
+
+#: Every command has a file of the same name beside this one, with a function ``register(app)``
+#: that adds it; dashes are underscores there. A command whose file is not installed is left out.
+COMMANDS = ("worker", "simulator", "demo")
+
+app = typer.Typer(
+    name="sendonce",
+    help="Message campaigns on PostgreSQL: every contact gets the message once, or visibly not.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("sendonce"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Message campaigns on PostgreSQL: every contact gets the message once, or visibly not."""
+
+
+def _register_commands() -> None:
+    for name in COMMANDS:
+        file = name.replace("-", "_")
+        if importlib.util.find_spec(f"sendonce.cli.{file}") is not None:
+            importlib.import_module(f"sendonce.cli.{file}").register(app)
+
+
+_register_commands()
+
+
+def main() -> None:
+    """The entry point. Exit codes: 0 done, 1 a check found something, 2 wrong use or settings."""
+    try:
+        sys.exit(app(standalone_mode=False) or 0)
+    except CommandError as error:
+        _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted", 130)
+    except Exception as error:
+        # typer's own errors about the command line; everything else is a defect and keeps its
+        # traceback.
+        format_message = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        _fail(format_message(), 2)
+
+
+def _fail(message: str, exit_code: int) -> None:
+    for line in message.splitlines():
+        sys.stderr.write(f"sendonce: {line}\n")
+    sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

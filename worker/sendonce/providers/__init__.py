@@ -1,0 +1,1 @@
+"""Adapters: one message to one provider, one outcome back."""

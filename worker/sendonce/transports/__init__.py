@@ -1,0 +1,1 @@
+"""Ways to reach the SQL functions of the worker surface."""

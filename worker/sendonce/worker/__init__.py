@@ -1,0 +1,1 @@
+"""The worker: claims batches, dispatches, sends, records. It holds no rule of its own."""
