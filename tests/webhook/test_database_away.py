@@ -26,7 +26,7 @@ def _report_log(server: LocalPostgres) -> int:
     import psycopg
 
     with psycopg.connect(server.url()) as connection:
-        row = connection.execute("select count(*) from sendonce.delivery_reports").fetchone()
+        row = connection.execute("select count(*) from sendonce.report_log").fetchone()
     assert row is not None
     return int(row[0])
 

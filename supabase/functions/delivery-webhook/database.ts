@@ -12,10 +12,16 @@ import type { DeliveryReport } from "./whatsapp.ts";
 
 /** What SQL did with the reports of one call. */
 export interface IngestCounts {
+  /** How many reports it was handed; each of them is in the log now. */
   taken: number;
+  /** Found their entry. */
   applied: number;
+  /** Found none yet. */
   waiting: number;
+  /** Contradict what is known, or are strange; listed for a person. */
   refused: number;
+  /** Say nothing about sending. */
+  ignored: number;
 }
 
 /** How many calls run at once; as many connections are held at most. */

@@ -108,13 +108,13 @@ async function takeReports(
   }
   const seen = {
     statuses: envelope.reports.length,
-    ignored: [...envelope.ignored.values()].reduce((sum, count) => sum + count, 0),
+    other_changes: [...envelope.otherChanges.values()].reduce((sum, count) => sum + count, 0),
     unreadable: envelope.unreadable.length,
   };
   const details = {
     app,
     ...seen,
-    ...(seen.ignored > 0 ? { ignored_fields: ignoredFields(envelope) } : {}),
+    ...(seen.other_changes > 0 ? { other_fields: otherFields(envelope) } : {}),
     ...(seen.unreadable > 0 ? { unreadable_parts: [...new Set(envelope.unreadable)] } : {}),
   };
 
@@ -153,8 +153,8 @@ function parse(app: string, body: Uint8Array): Envelope | null {
   }
 }
 
-function ignoredFields(envelope: Envelope): Record<string, number> {
-  const shown = [...envelope.ignored].slice(0, 10);
+function otherFields(envelope: Envelope): Record<string, number> {
+  const shown = [...envelope.otherChanges].slice(0, 10);
   return Object.fromEntries(shown.map(([field, count]) => [masked(field.slice(0, 60)), count]));
 }
 

@@ -31,7 +31,7 @@ export interface DeliveryReport {
 export interface Envelope {
   reports: DeliveryReport[];
   /** How many changes were about something else (incoming messages, template updates), by field. */
-  ignored: Map<string, number>;
+  otherChanges: Map<string, number>;
   /** Parts that are not what their place in the envelope asks for, so that no status could be found. */
   unreadable: string[];
 }
@@ -45,10 +45,10 @@ const WHATSAPP = "whatsapp_business_account";
 export function readEnvelope(app: string, document: unknown): Envelope | null {
   if (!isObject(document) || !Array.isArray(document["entry"])) return null;
 
-  const envelope: Envelope = { reports: [], ignored: new Map(), unreadable: [] };
+  const envelope: Envelope = { reports: [], otherChanges: new Map(), unreadable: [] };
   const product = document["object"];
   if (product !== undefined && product !== WHATSAPP) {
-    ignore(envelope, asText(product) ?? "null");
+    pass(envelope, asText(product) ?? "null");
     return envelope;
   }
 
@@ -69,7 +69,7 @@ function readChange(app: string, change: unknown, envelope: Envelope): void {
   }
   const value = change["value"];
   if (value["statuses"] === undefined || value["statuses"] === null) {
-    ignore(envelope, asText(change["field"]) ?? "no field");
+    pass(envelope, asText(change["field"]) ?? "no field");
     return;
   }
   const metadata = value["metadata"];
@@ -128,8 +128,8 @@ function listed(value: unknown): unknown[] {
   return value === undefined || value === null ? [] : [value];
 }
 
-function ignore(envelope: Envelope, field: string): void {
-  envelope.ignored.set(field, (envelope.ignored.get(field) ?? 0) + 1);
+function pass(envelope: Envelope, field: string): void {
+  envelope.otherChanges.set(field, (envelope.otherChanges.get(field) ?? 0) + 1);
 }
 
 function isObject(value: unknown): value is JsonObject {
