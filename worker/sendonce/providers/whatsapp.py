@@ -217,7 +217,7 @@ def seconds_of_retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = (moment - datetime.now(UTC)).total_seconds()
     if not math.isfinite(seconds):
         return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+    return round(min(max(seconds, 0.0), LONGEST_RETRY_AFTER), 3)
 
 
 def explain(error: BaseException) -> str:

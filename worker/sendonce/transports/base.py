@@ -84,7 +84,11 @@ class Dispatch:
 
     lease_seconds: float
     dispatched: tuple[int, ...]
+    #: Moved elsewhere: they are not in the claim any more.
     refused: tuple[RefusedEntry, ...]
+    #: Still in the claim, over the account's rate: ask again after ``later_seconds``.
+    later: tuple[int, ...] = ()
+    later_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

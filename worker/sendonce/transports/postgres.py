@@ -127,7 +127,7 @@ class PostgresTransport:
     ) -> Claim | NothingToClaim:
         answer = await self._call("claim_messages", worker, account_id, limit)
         if answer["claim_id"] is None:
-            return NothingToClaim(wait_seconds=float(answer.get("wait_seconds") or 1.0))
+            return NothingToClaim(wait_seconds=float(answer["wait_seconds"]))
         return _claim(answer)
 
     async def begin_dispatch(self, claim_id: int, entry_ids: Sequence[int]) -> Dispatch:
@@ -136,6 +136,8 @@ class PostgresTransport:
             lease_seconds=float(answer["lease_seconds"]),
             dispatched=tuple(answer["dispatched"]),
             refused=_refused(answer),
+            later=tuple(answer.get("later", ())),
+            later_seconds=float(answer.get("later_seconds", 0)),
         )
 
     async def record_results(self, claim_id: int, results: Sequence[Result]) -> Recorded:

@@ -38,7 +38,7 @@ from sendonce.worker.clock import lease_clock
 from sendonce.worker.database_watch import DatabaseWatch, GaveUpError
 from sendonce.worker.held_claim import HeldClaim
 from sendonce.worker.maintenance import Maintenance, wait_unless
-from sendonce.worker.pace import Pace, Places
+from sendonce.worker.pace import WINDOW, Pace, Places
 from sendonce.worker.recorder import Recorder
 
 #: Seconds between two heartbeats.
@@ -50,8 +50,9 @@ RENEW_INTERVAL = 0.2
 DISPATCH_MARGIN = 0.2
 #: Seconds without claiming after a claim could not be used.
 AFTER_UNUSABLE_CLAIM = 5.0
-#: The explanation of a not_sent outcome whose request was never made.
-NEVER_STARTED = "never started"
+#: The code of a not_sent outcome whose request was never made. It tells nothing about the
+#: provider, so the database does not count it among an account's failures.
+NOT_STARTED = "not_started"
 #: Accounts that may have work in hand at a time.
 MOST_LANES = 32
 
@@ -66,6 +67,11 @@ class EngineSettings:
     concurrency: int
     request_timeout: float
     stop_timeout: float
+
+
+def not_started(reason: str) -> Outcome:
+    """The outcome of an entry that was dispatched, or may have been, and whose request was not."""
+    return Outcome(OutcomeKind.NOT_SENT, code=NOT_STARTED, message=reason)
 
 
 class Lane:
@@ -224,8 +230,9 @@ class Engine:
     async def _run_lane(self, lane: Lane) -> None:
         while lane.claims and not self._stopping.is_set():
             held = lane.claims[0]
-            await self._start_some(lane, held)
-            if not held.pending:
+            if held.pending:
+                await self._start_some(lane, held)
+            else:
                 lane.claims.popleft()
                 self._changed.set()
                 await self._close_if_done(held)
@@ -248,7 +255,7 @@ class Engine:
         self._places.give_back(places - len(entries))
         if not entries:
             return
-        dispatched = await self._dispatch(held, entries)
+        dispatched, wait = await self._dispatch(held, entries)
         self._places.give_back(len(entries) - len(dispatched))
         if dispatched and stop_points.ARMED:
             stop_points.reached("after_dispatch")
@@ -257,9 +264,15 @@ class Engine:
             if delay > 0:
                 await asyncio.sleep(delay)
             self._start(held, entry)
+        if wait > 0:
+            # Asking for each token by itself would be a call a message.
+            await wait_unless(self._stopping, max(wait, WINDOW))
 
-    async def _dispatch(self, held: HeldClaim, entries: list[Entry]) -> list[Entry]:
-        """The entries whose dispatch is committed: these, and no others, may be sent."""
+    async def _dispatch(self, held: HeldClaim, entries: list[Entry]) -> tuple[list[Entry], float]:
+        """The entries whose dispatch is committed: these, and no others, may be sent.
+
+        The other value is how many seconds the rest must wait for the account's rate.
+        """
         ids = [entry.entry_id for entry in entries]
 
         async def ask() -> tuple[float, Dispatch]:
@@ -278,8 +291,8 @@ class Engine:
         except GaveUpError:
             # Perhaps they are dispatched, certainly they did not start.
             for entry in entries:
-                self._finish(held, entry, Outcome(OutcomeKind.NOT_SENT, message=NEVER_STARTED))
-            return []
+                self._finish(held, entry, not_started("the database did not answer"))
+            return [], 0.0
         except CallRefusedError as error:
             held.put_aside(len(entries))
             if isinstance(error, ClaimGoneError):
@@ -288,27 +301,30 @@ class Engine:
                 self._log.error("dispatch.refused", claim_id=held.claim_id, reason=str(error))
                 await self._give_back_rest(held, "its dispatch was refused")
                 await wait_unless(self._stopping, AFTER_UNUSABLE_CLAIM)
-            return []
+            return [], 0.0
         held.lease.update(asked_at, answer.lease_seconds)
         for refused in answer.refused:
             held.tally[refused.status or "refused"] += 1
         may_go = frozenset(answer.dispatched)
         dispatched = [entry for entry in entries if entry.entry_id in may_go]
-        held.put_aside(len(entries) - len(dispatched))
-        return dispatched
+        later_ids = frozenset(answer.later)
+        later = [entry for entry in entries if entry.entry_id in later_ids]
+        held.put_aside(len(entries) - len(dispatched) - len(later))
+        held.put_back(later)
+        return dispatched, answer.later_seconds if later else 0.0
 
     def _start(self, held: HeldClaim, entry: Entry) -> None:
         """Start one dispatched entry's request, or say that it never started."""
         reason = None
         if self._stopping.is_set():
-            reason = f"{NEVER_STARTED}: the worker is stopping"
+            reason = "the worker is stopping"
         elif held.lost:
-            reason = f"{NEVER_STARTED}: the claim was lost"
+            reason = "the claim was lost"
         elif not held.lease.outlasts(self._settings.request_timeout):
-            reason = f"{NEVER_STARTED}: the lease does not outlast the request"
+            reason = "the lease does not outlast the request"
         if reason is not None:
             self._places.give_back()
-            self._finish(held, entry, Outcome(OutcomeKind.NOT_SENT, message=reason))
+            self._finish(held, entry, not_started(reason))
             return
         task = self._tasks.create_task(self._request(held, entry))
         self._requests.add(task)

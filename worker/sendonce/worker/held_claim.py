@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 
 from sendonce.transports.base import Account, Claim, Entry, Template
 from sendonce.worker.clock import Lease, lease_clock
@@ -52,6 +53,12 @@ class HeldClaim:
         self.unfinished += len(entries)
         self.unrecorded += len(entries)
         return entries
+
+    def put_back(self, entries: Sequence[Entry]) -> None:
+        """Take entries back to the head of the queue: they may go a little later."""
+        self.put_aside(len(entries))
+        if not self.lost:
+            self.pending.extendleft(reversed(entries))
 
     def put_aside(self, count: int) -> None:
         """Note that so many entries taken were not dispatched: they are the database's again."""

@@ -114,8 +114,8 @@ class Recorder:
             await self._until_confirmed(claim, results[half:])
             return
         for refused in recorded.refused:
-            self._log.warning(
-                "result.refused",
+            self._log.info(
+                "result.not_taken",
                 claim_id=claim.claim_id,
                 entry_id=refused.entry_id,
                 reason=refused.reason,

@@ -41,7 +41,7 @@ class WorkerSettings(BaseSettings):
     #: Serve only this account; otherwise the database picks the next one that has work.
     account_id: UUID | None = None
     #: Entries asked for in one claim.
-    batch: int = Field(default=100, ge=1, le=10_000)
+    batch: int = Field(default=100, ge=1, le=1000)
     #: Requests in flight at a time.
     concurrency: int = Field(default=64, ge=1, le=5_000)
     #: Seconds from the start of a request to the last byte of its reply.
