@@ -111,6 +111,9 @@ def load_pgtap(database: Database) -> None:
             "do $$ begin execute format('alter database %I set search_path = public, tap',"
             " current_database()); end $$"
         )
+    with database.connect() as connection:
+        for fixtures in sorted((HERE / "support").glob("*.sql")):
+            connection.execute(fixtures.read_bytes())
 
 
 def prove(database: Database, files: list[Path]) -> int:
