@@ -96,15 +96,15 @@ def read_body(raw: bytes, settings: SimulatorSettings) -> Message | ReadMark:
                 message="(#100) Param biz_opaque_callback_data must be at most"
                 f" {_MAX_REFERENCE} characters long.",
             )
-    content = body.get(kind)
-    if not isinstance(content, list if kind == "contacts" else dict):
-        raise _required(kind)
+    content: Any = body.get(kind)
     template: str | None = None
     language: str | None = None
+    if not isinstance(content, list if kind == "contacts" else dict):
+        raise _required(kind)
     if kind == "template":
-        template, language = _check_template(content, settings.template)
+        template, language = _check_template(body[kind], settings.template)
     elif kind == "text":
-        _check_text(content)
+        _check_text(body[kind])
     recipient = _read_recipient(to, settings)
     return Message(recipient, str(to), kind, reference, template, language, body)
 
