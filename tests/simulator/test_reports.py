@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from sendonce.simulator import SimulatorProcess
+from simulator.patience import until
 from simulator.receiver import Post, Receiver
 from simulator.sender import (
     CAMPAIGN,
@@ -168,8 +169,7 @@ def test_a_webhook_that_is_not_there_is_tried_again(receiver: Receiver) -> None:
     gone.close()
     with SimulatorProcess(webhook_url=gone.url, webhook_retry_first=0.01) as simulator:
         send(simulator, recipient(1))
-        while not simulator.control.statistics()["webhook"]["posts_failed"]:
-            pass
+        until(lambda: simulator.control.statistics()["webhook"]["posts_failed"] > 0)
         simulator.control.use_webhook(receiver.url)
         assert simulator.control.flush_reports()
 
@@ -254,8 +254,7 @@ def test_reports_can_come_in_the_opposite_order(
         report_reordered=1, sent_delay=delay, delivered_delay=delay, read_delay=delay
     )
     send(simulator, recipient(1))
-    while len(receiver.statuses) < 3:
-        pass
+    until(lambda: len(receiver.statuses) == 3)
 
     statuses = receiver.statuses
     assert [status["status"] for status in statuses] == ["read", "delivered", "sent"]

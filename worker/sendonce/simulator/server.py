@@ -22,6 +22,9 @@ log = structlog.get_logger("sendonce.simulator")
 
 _BACKLOG = 1024
 
+# The event loop itself keeps no task alive.
+_tasks: set[asyncio.Task[bytes]] = set()
+
 
 async def serve(settings: SimulatorSettings, faults: Faults) -> None:
     """Serve until SIGTERM or SIGINT, or until standard input ends where that was asked for.
@@ -58,6 +61,8 @@ async def serve(settings: SimulatorSettings, faults: Faults) -> None:
                 f"port: cannot listen on {settings.host}:{settings.port}: {error.strerror}"
             ) from error
         await provider.reporter.start()
+        # Before anybody hears of this process: from then on a signal must stop it in order.
+        stop = await _stop_event(settings.until_stdin_closes)
         port = runner.addresses[0][1]
         # Whoever started this process waits for this line.
         print(f"simulator listening on http://{settings.host}:{port}", flush=True)
@@ -67,7 +72,7 @@ async def serve(settings: SimulatorSettings, faults: Faults) -> None:
             seed=settings.seed,
             webhook_url=provider.reporter.webhook_url,
         )
-        await _until_told_to_stop(settings.until_stdin_closes)
+        await stop.wait()
         log.info("stopped", pending_reports=provider.reporter.pending)
     finally:
         await provider.reporter.stop()
@@ -75,7 +80,8 @@ async def serve(settings: SimulatorSettings, faults: Faults) -> None:
         ledger.close()
 
 
-async def _until_told_to_stop(until_stdin_closes: bool) -> None:
+async def _stop_event(until_stdin_closes: bool) -> asyncio.Event:
+    """An event that is set when the process is told to stop."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -88,4 +94,5 @@ async def _until_told_to_stop(until_stdin_closes: bool) -> None:
             )
             reading = asyncio.create_task(stream.read())
             reading.add_done_callback(lambda _: stop.set())
-    await stop.wait()
+            _tasks.add(reading)
+    return stop
