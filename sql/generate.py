@@ -53,12 +53,12 @@ def body(schema: Path) -> str:
     return "".join(parts)
 
 
-def complete_schema(schema: Path = SCHEMA) -> str:
+def complete_schema(schema: Path) -> str:
     """Return the text of `complete_schema.sql`."""
     return _COMPLETE_HEADER + body(schema) + _COMPLETE_FOOTER
 
 
-def initial_migration(schema: Path = SCHEMA) -> str:
+def initial_migration(schema: Path) -> str:
     """Return the text of the initial migration."""
     return _MIGRATION_HEADER + body(schema)
 
@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         print(f"generate: no *.sql file in {SCHEMA}", file=sys.stderr)
         return 1
     drifted = 0
-    for path, text in ((COMPLETE, complete_schema()), (INITIAL, initial_migration())):
+    for path, text in ((COMPLETE, complete_schema(SCHEMA)), (INITIAL, initial_migration(SCHEMA))):
         name = path.relative_to(ROOT)
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         if before == text:
