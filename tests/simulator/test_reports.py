@@ -51,7 +51,9 @@ def test_reports_come_in_the_documented_envelope(
     assert set(entry) == {"id", "changes"}
     [change] = entry["changes"]
     assert change["field"] == "messages"
-    assert set(change["value"]) == {"messaging_product", "metadata", "statuses"}
+    assert set(change["value"]) == {"messaging_product", "metadata", "contacts", "statuses"}
+    [contact] = change["value"]["contacts"]
+    assert set(contact) == {"wa_id", "user_id"}
     assert change["value"]["messaging_product"] == "whatsapp"
     assert change["value"]["metadata"]["phone_number_id"] == NUMBER_ID
 
@@ -361,6 +363,7 @@ def test_a_person_may_be_reported_without_phone_number(
     send(simulator, recipient(1), reference(1))
     assert simulator.control.flush_reports()
 
+    assert recipient(1)[1:].encode() not in receiver.posts[0].raw
     for status in receiver.statuses:
         assert "recipient_id" not in status
         assert status["recipient_user_id"].startswith("US.")

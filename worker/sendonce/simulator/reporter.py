@@ -108,10 +108,13 @@ class Reporter:
                 continue
             self._pending.add(report)
             self._push(report)
-        self._changed.set()
 
     def _push(self, report: Report) -> None:
-        heapq.heappush(self._heap, (report.due, next(self._order), report))
+        item = (report.due, next(self._order), report)
+        heapq.heappush(self._heap, item)
+        # Only a report that is due before all others changes when to wake up.
+        if self._heap[0] is item:
+            self._changed.set()
 
     async def post_now(self, report: Report) -> None:
         """Send one report and wait for its answer; without one it is retried like any other."""
@@ -281,7 +284,6 @@ class Reporter:
             pause = self._settings.webhook_retry_first * 2.0**doublings
             report.due = now + min(pause, self._settings.webhook_retry_longest)
             self._push(report)
-        self._changed.set()
 
     def _settle(self, report: Report, fate: str) -> None:
         if report.fate != "pending":
@@ -294,23 +296,13 @@ class Reporter:
 
     def render(self, batch: list[Report]) -> bytes:
         """The raw body of one POST, as the provider writes JSON: slashes escaped, ASCII only."""
-        by_number: dict[str, list[dict[str, Any]]] = {}
+        by_number: dict[str, list[Report]] = {}
         for report in batch:
-            by_number.setdefault(report.entry.phone_number_id, []).append(self._status(report))
+            by_number.setdefault(report.entry.phone_number_id, []).append(report)
         changes = [
-            {
-                "value": {
-                    "messaging_product": "whatsapp",
-                    "metadata": {
-                        "display_phone_number": display_number(number),
-                        "phone_number_id": number,
-                    },
-                    "statuses": statuses[start : start + _STATUSES_PER_CHANGE],
-                },
-                "field": "messages",
-            }
-            for number, statuses in by_number.items()
-            for start in range(0, len(statuses), _STATUSES_PER_CHANGE)
+            self._change(number, reports[start : start + _STATUSES_PER_CHANGE])
+            for number, reports in by_number.items()
+            for start in range(0, len(reports), _STATUSES_PER_CHANGE)
         ]
         envelope = {
             "object": "whatsapp_business_account",
@@ -325,6 +317,21 @@ class Reporter:
         text = json.dumps(envelope, separators=(",", ":"))
         return text.replace("/", "\\/").encode("ascii")
 
+    def _change(self, number: str, reports: list[Report]) -> dict[str, Any]:
+        people = {report.entry.wa_id: report.entry for report in reports}
+        return {
+            "value": {
+                "messaging_product": "whatsapp",
+                "metadata": {
+                    "display_phone_number": display_number(number),
+                    "phone_number_id": number,
+                },
+                "contacts": [_contact(entry) for entry in people.values()],
+                "statuses": [self._status(report) for report in reports],
+            },
+            "field": "messages",
+        }
+
     def _status(self, report: Report) -> dict[str, Any]:
         entry = report.entry
         seconds = report.timestamp
@@ -333,10 +340,9 @@ class Reporter:
             "status": report.status,
             "timestamp": str(int(seconds * 1000) if entry.milliseconds else int(seconds)),
         }
-        if entry.hidden:
-            status["recipient_user_id"] = _user_id(entry)
-        else:
+        if not entry.hidden:
             status["recipient_id"] = entry.wa_id
+        status["recipient_user_id"] = _user_id(entry)
         if entry.reference is not None and not entry.reference_missing:
             status["biz_opaque_callback_data"] = entry.reference
         if report.status == "failed":
@@ -370,7 +376,13 @@ def display_number(phone_number_id: str) -> str:
     return "1555000" + digits[-4:].rjust(4, "0")
 
 
+def _contact(entry: Entry) -> dict[str, Any]:
+    contact = {"user_id": _user_id(entry)}
+    return contact if entry.hidden else {"wa_id": entry.wa_id, **contact}
+
+
 def _user_id(entry: Entry) -> str:
+    """A made-up business-scoped user id, the same for the same person."""
     digest = hashlib.sha256((entry.wa_id or "").encode()).hexdigest()
     return "US." + str(int(digest[:16], 16))
 
