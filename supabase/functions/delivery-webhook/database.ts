@@ -1,17 +1,22 @@
 /**
- * The one call into SQL, and what is done while the database is slow, frozen or away.
+ * The call into SQL, and what is done while the database is slow, frozen or away.
  *
- * Each lane is a client of its own with one connection, and runs one call at a time. After any
- * failure the lane gets a new client: a connection that failed once is never trusted again, and a
- * restarted database is found by the very next call, without a back-off. Nothing is repeated here:
- * the provider repeats what we did not acknowledge, and SQL is idempotent.
+ * A POST waits until one of a few lanes is free; what waits together then goes in one call, because
+ * most POSTs carry one status and a commit costs the same for a hundred. Under light load nothing
+ * waits and every POST is a call of its own. A POST is never split: all of it is in one transaction.
+ *
+ * Each lane is a client of its own with one connection. After any failure the lane gets a new client:
+ * a connection that failed once is never trusted again, and a restarted database is found by the very
+ * next call, without a back-off. Nothing that may have been stored is sent again from here: the
+ * provider repeats what we did not acknowledge, and SQL is idempotent.
  */
 
 import postgres from "postgres";
+import { describe, log } from "./log.ts";
 import type { DeliveryReport } from "./whatsapp.ts";
 
 /** What SQL did with the reports of one call. */
-export interface IngestCounts {
+interface IngestCounts {
   /** How many reports it was handed; each of them is in the log now. */
   taken: number;
   /** Found their entry. */
@@ -24,13 +29,19 @@ export interface IngestCounts {
   ignored: number;
 }
 
-/** How many calls run at once; as many connections are held at most. */
-const LANES = 4;
+/**
+ * How many calls run at once; as many connections are held at most. Reports of one campaign wait for
+ * each other in the database, so more lanes would only make smaller calls.
+ */
+const LANES = 2;
+
+/** POSTs are put together up to so many reports. A larger POST goes by itself. */
+const REPORTS_PER_CALL = 250;
 
 /** In seconds. The start of TLS and the login count, too. */
 const CONNECT_TIMEOUT = 2;
 
-/** From taking a call in to giving it up, in milliseconds: waiting for a lane, connecting, running. */
+/** How long a POST waits for its commit, in milliseconds: for a lane, connecting, running. */
 const DEADLINE = 5_000;
 
 /** Connections unused for so long are closed, before a firewall forgets them silently. In seconds. */
@@ -61,11 +72,23 @@ interface Lane {
   client: postgres.Sql;
 }
 
+/** The reports of one POST on their way. */
+interface Parcel {
+  provider: string;
+  reports: DeliveryReport[];
+  /** On the clock of `performance.now()`. */
+  deadline: number;
+  /** Whether a call with others failed, and this one is tried by itself. */
+  alone: boolean;
+  stored: () => void;
+  failed: (error: unknown) => void;
+}
+
 export class Database {
   readonly #connect: () => postgres.Sql;
   readonly #lanes: Lane[] = [];
   readonly #free: Lane[] = [];
-  readonly #waiting: ((lane: Lane) => void)[] = [];
+  #waiting: Parcel[] = [];
 
   /**
    * @param url `postgresql://user:password@host:port/database?sslmode=…`; a pooler in transaction
@@ -81,23 +104,26 @@ export class Database {
   }
 
   /**
-   * Hands `reports` over, in one statement and so in one transaction. Returns once it is committed.
+   * Hands the reports of one POST over. Returns once they are committed.
    *
-   * @throws DeadlineExceeded after 5 seconds; the statement is cancelled then.
+   * @throws DeadlineExceeded after 5 seconds.
    * @throws Error with a `code` if the database refused or could not be reached.
    */
-  async ingest(provider: string, reports: DeliveryReport[]): Promise<IngestCounts> {
+  async ingest(provider: string, reports: DeliveryReport[]): Promise<void> {
     const deadline = performance.now() + DEADLINE;
-    const lane = await this.#take(deadline);
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      return await call(lane.client, provider, reports, deadline);
-    } catch (error) {
-      const distrusted = lane.client;
-      lane.client = this.#connect();
-      distrusted.end({ timeout: FAREWELL }).catch(() => {});
-      throw error;
+      await new Promise<void>((stored, failed) => {
+        const parcel = { provider, reports, deadline, alone: false, stored, failed };
+        timer = setTimeout(() => {
+          this.#waiting = this.#waiting.filter((other) => other !== parcel);
+          failed(new DeadlineExceeded("the database did not answer in time"));
+        }, DEADLINE);
+        this.#waiting.push(parcel);
+        this.#dispatch();
+      });
     } finally {
-      this.#giveBack(lane);
+      clearTimeout(timer);
     }
   }
 
@@ -106,27 +132,76 @@ export class Database {
     await Promise.all(this.#lanes.map((lane) => lane.client.end({ timeout: DEADLINE / 1000 })));
   }
 
-  #take(deadline: number): Promise<Lane> {
-    const lane = this.#free.pop();
-    if (lane !== undefined) return Promise.resolve(lane);
-    return new Promise((resolve, reject) => {
-      const turn = (lane: Lane): void => {
-        clearTimeout(timer);
-        resolve(lane);
-      };
-      const timer = setTimeout(() => {
-        this.#waiting.splice(this.#waiting.indexOf(turn), 1);
-        reject(new DeadlineExceeded("every connection was busy"));
-      }, deadline - performance.now());
-      this.#waiting.push(turn);
-    });
+  /** Gives what waits to the lanes that are free. */
+  #dispatch(): void {
+    while (this.#waiting.length > 0) {
+      const lane = this.#free.pop();
+      if (lane === undefined) return;
+      this.#run(lane, this.#nextParcels()).then(() => {
+        this.#free.push(lane);
+        this.#dispatch();
+      });
+    }
   }
 
-  #giveBack(lane: Lane): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(lane);
-    else next(lane);
+  /** Takes the parcels of the next call from the front of the queue: at least one. */
+  #nextParcels(): Parcel[] {
+    const [first] = this.#waiting;
+    let count = 0;
+    let size = 0;
+    for (const parcel of this.#waiting) {
+      size += parcel.reports.length;
+      const fits = parcel.provider === first?.provider && size <= REPORTS_PER_CALL;
+      if (count > 0 && (!fits || parcel.alone || first?.alone)) break;
+      count++;
+    }
+    return this.#waiting.splice(0, count);
   }
+
+  /** Runs one call and tells every parcel how it ended. Never throws. */
+  async #run(lane: Lane, parcels: Parcel[]): Promise<void> {
+    const started = performance.now();
+    const reports = parcels.flatMap((parcel) => parcel.reports);
+    const facts = { posts: parcels.length, reports: reports.length };
+    try {
+      // Worth finishing for as long as anybody waits for it.
+      const deadline = Math.max(...parcels.map((parcel) => parcel.deadline));
+      const counts = await call(lane.client, parcels[0]?.provider ?? "", reports, deadline);
+      for (const parcel of parcels) parcel.stored();
+      log(counts.refused > 0 ? "warning" : "info", "reports_stored", {
+        ...facts,
+        ...counts,
+        milliseconds: Math.round(performance.now() - started),
+      });
+    } catch (error) {
+      const distrusted = lane.client;
+      lane.client = this.#connect();
+      distrusted.end({ timeout: FAREWELL }).catch(() => {});
+      log("error", "reports_not_stored", {
+        ...facts,
+        error: describe(error),
+        milliseconds: Math.round(performance.now() - started),
+      });
+      if (parcels.length > 1 && isAboutContent(error)) {
+        // Whatever is wrong with one of them must not keep the others from being stored.
+        const now = performance.now();
+        const again = parcels.filter((parcel) => parcel.deadline > now);
+        for (const parcel of again) parcel.alone = true;
+        this.#waiting.unshift(...again);
+      } else {
+        for (const parcel of parcels) parcel.failed(error);
+      }
+    }
+  }
+}
+
+/**
+ * Whether the server itself refused the statement, which another statement may survive: it has rolled
+ * it back, so nothing of it is stored. Not so when the server is going, full, or lacks the function
+ * or the right (08, 42, 53, 57, 58, XX).
+ */
+function isAboutContent(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && !/^(08|42|53|57|58|XX)/.test(error.code);
 }
 
 /**
@@ -141,7 +216,7 @@ async function call(
   deadline: number,
 ): Promise<IngestCounts> {
   const remaining = deadline - performance.now();
-  if (remaining <= 0) throw new DeadlineExceeded("every connection was busy");
+  if (remaining <= 0) throw new DeadlineExceeded("the database did not answer in time");
   const query = client<{ counts: IngestCounts }[]>`
     select public.ingest_delivery_reports(${provider}, ${
     client.json(reports as unknown as postgres.JSONValue)

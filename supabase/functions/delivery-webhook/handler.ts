@@ -4,8 +4,8 @@
  */
 
 import { BODY_LIMIT, type BodyProblem, readBody } from "./body.ts";
-import type { Database, IngestCounts } from "./database.ts";
-import { log, masked } from "./log.ts";
+import type { Database } from "./database.ts";
+import { describe, log, masked } from "./log.ts";
 import { appSecret, appSecretName, isAppName, verifyToken, verifyTokenName } from "./settings.ts";
 import { isSignedBy, signatureOf } from "./signature.ts";
 import { challengeOf } from "./subscription.ts";
@@ -75,8 +75,6 @@ async function takeReports(
   app: string,
   database: Database | null,
 ): Promise<Response> {
-  const started = performance.now();
-
   const secret = appSecret(app);
   if (secret === null) {
     log("warning", "app_secret_missing", { app: masked(app), set: masked(appSecretName(app)) });
@@ -111,37 +109,33 @@ async function takeReports(
     other_changes: [...envelope.otherChanges.values()].reduce((sum, count) => sum + count, 0),
     unreadable: envelope.unreadable.length,
   };
-  const details = {
-    app,
-    ...seen,
-    ...(seen.other_changes > 0 ? { other_fields: otherFields(envelope) } : {}),
-    ...(seen.unreadable > 0 ? { unreadable_parts: [...new Set(envelope.unreadable)] } : {}),
-  };
-
-  let counts: IngestCounts | null = null;
-  if (envelope.reports.length > 0) {
+  if (seen.other_changes > 0) {
+    log("info", "other_changes", { app, fields: otherFields(envelope) });
+  }
+  if (seen.unreadable > 0) {
+    log("warning", "parts_unreadable", {
+      app,
+      count: seen.unreadable,
+      parts: [...new Set(envelope.unreadable)],
+    });
+  }
+  if (seen.statuses > 0) {
     if (database === null) {
       log("error", "database_not_configured", { app, set: "SENDONCE_DB_URL" });
       return answer(500, { error: "no database is configured" });
     }
     try {
-      counts = await database.ingest("whatsapp", envelope.reports);
+      await database.ingest("whatsapp", envelope.reports);
     } catch (error) {
-      log("error", "reports_not_stored", {
-        ...details,
+      log("error", "post_not_acknowledged", {
+        app,
+        statuses: seen.statuses,
         error: describe(error),
-        milliseconds: since(started),
       });
       return answer(500, { error: "the reports could not be stored; send them again" });
     }
   }
-  const strange = seen.unreadable > 0 || (counts !== null && counts.refused > 0);
-  log(strange ? "warning" : "info", counts === null ? "no_reports" : "reports_stored", {
-    ...details,
-    ...counts,
-    milliseconds: since(started),
-  });
-  return answer(200, { ...seen, ...counts });
+  return answer(200, seen);
 }
 
 function parse(app: string, body: Uint8Array): Envelope | null {
@@ -156,19 +150,6 @@ function parse(app: string, body: Uint8Array): Envelope | null {
 function otherFields(envelope: Envelope): Record<string, number> {
   const shown = [...envelope.otherChanges].slice(0, 10);
   return Object.fromEntries(shown.map(([field, count]) => [masked(field.slice(0, 60)), count]));
-}
-
-/** An error for the log: its code, and its words without phone numbers. */
-function describe(error: unknown): { code: string | null; message: string } {
-  if (!(error instanceof Error)) {
-    return { code: null, message: masked(String(error)).slice(0, 300) };
-  }
-  const code = "code" in error && typeof error.code === "string" ? error.code : null;
-  return { code, message: masked(error.message).slice(0, 300) };
-}
-
-function since(started: number): number {
-  return Math.round((performance.now() - started) * 10) / 10;
 }
 
 function notAllowed(allowed: string): Response {

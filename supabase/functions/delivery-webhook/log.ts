@@ -18,3 +18,12 @@ export function log(level: Level, event: string, facts: Record<string, unknown> 
   const timestamp = new Date().toISOString();
   console.log(JSON.stringify({ timestamp, level, event, ...facts }));
 }
+
+/** An error for the log: its code, and its words without phone numbers. */
+export function describe(error: unknown): { code: string | null; message: string } {
+  if (!(error instanceof Error)) {
+    return { code: null, message: masked(String(error)).slice(0, 300) };
+  }
+  const code = "code" in error && typeof error.code === "string" ? error.code : null;
+  return { code, message: masked(error.message).slice(0, 300) };
+}
