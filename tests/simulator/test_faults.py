@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from sendonce.simulator import ControlError, SimulatorProcess
 from sendonce.simulator.faults import ACCEPTING_FAULTS, REPLY_FAULTS, Draws, Faults
+from sendonce.simulator.throttle import Throttle
+from simulator.patience import until
 from simulator.receiver import Receiver
 from simulator.sender import CAMPAIGN, Reply, recipient, reference, send, send_many
 
@@ -86,6 +88,20 @@ def test_silence_ends_by_itself_after_the_set_time(simulator: SimulatorProcess) 
 
     with pytest.raises(CUT):
         send(simulator, recipient(1))
+
+
+def test_a_client_that_gives_up_does_not_take_its_message_back(
+    simulator: SimulatorProcess, receiver: Receiver
+) -> None:
+    simulator.control.set_faults(latency_mean=0.6)
+    with pytest.raises(TimeoutError):
+        send(simulator, recipient(1), timeout=0.1)
+    until(lambda: len(receiver.statuses) == 3)
+
+    entry = outcome_of(simulator)
+    assert (entry["outcome"], entry["fault"]) == ("accepted", None)
+    assert entry["reply_written"] is False
+    assert simulator.control.statistics()["accepted_without_reply"] == 1
 
 
 def test_a_truncated_reply_starts_like_a_good_one(simulator: SimulatorProcess) -> None:
@@ -377,15 +393,20 @@ def test_above_its_rate_a_phone_number_meets_130429(
     assert simulator.control.statistics()["faults"] == {"throttled": 3}
 
 
-def test_the_rate_is_that_of_the_last_second(simulator: SimulatorProcess) -> None:
-    simulator.control.set_faults(throttle_rate=3)
-    until_throttled = 0
-    while send(simulator, recipient(1)).status == 200:
-        until_throttled += 1
-        assert until_throttled < 1000
+def test_the_rate_is_that_of_the_last_second() -> None:
+    throttle = Throttle()
+    times = [0.0, 0.125, 0.25, 0.375, 0.875, 1.0, 1.0625, 1.125, 1.25, 1.375, 5.0]
 
-    times = [e["at"] for e in simulator.control.ledger(outcome="accepted")]
-    assert all(later - earlier >= 0.9 for earlier, later in zip(times, times[3:], strict=False))
+    allowed = [time for time in times if throttle.number_allows("1", 3, time)]
+    assert allowed == [0.0, 0.125, 0.25, 1.0, 1.125, 1.25, 5.0]
+
+
+def test_a_pair_regains_one_message_an_interval_up_to_the_burst() -> None:
+    throttle = Throttle()
+    times = [0.0, 0.0, 0.0, 5.0, 6.0, 6.0, 12.0, 100.0, 100.0, 100.0]
+
+    allowed = [time for time in times if throttle.pair_allows("1", "+999", 6.0, 2, time)]
+    assert allowed == [0.0, 0.0, 6.0, 12.0, 100.0, 100.0]
 
 
 def test_one_recipient_takes_only_so_many_at_once(simulator: SimulatorProcess) -> None:

@@ -11,7 +11,7 @@ import aiohttp
 import structlog
 from aiohttp import web
 
-from sendonce.simulator.ledger import Entry
+from sendonce.simulator.ledger import Entry, breathing
 from sendonce.simulator.profiles import SettingsError
 from sendonce.simulator.provider import Provider
 
@@ -80,7 +80,7 @@ class Control:
     async def statistics(self, request: web.Request) -> web.StreamResponse:
         """The ledger in numbers."""
         provider = self._provider
-        numbers = provider.ledger.statistics(_campaign(request))
+        numbers = await provider.ledger.statistics(_campaign(request))
         numbers["accepted_per_second"] = {
             "last_second": provider.ledger.rate(1),
             "last_10_seconds": provider.ledger.rate(10),
@@ -106,7 +106,7 @@ class Control:
             response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
             await response.prepare(request)
             chunk: list[str] = []
-            for entry in found:
+            async for entry in breathing(found):
                 chunk.append(json.dumps(entry.to_json(), separators=(",", ":")) + "\n")
                 if len(chunk) == _PAGE:
                     await response.write("".join(chunk).encode())
