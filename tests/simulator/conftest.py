@@ -36,6 +36,8 @@ def _simulator(_receiver: Receiver) -> Iterator[SimulatorProcess]:
         webhook_timeout=5,
     ) as simulator:
         yield simulator
+        # Whatever the tests did to it, it was prepared for.
+        assert "Traceback" not in simulator.log()
 
 
 @pytest.fixture

@@ -274,8 +274,11 @@ def test_reports_can_be_late(simulator: SimulatorProcess, receiver: Receiver) ->
     assert len(receiver.statuses) == 3
 
 
-def test_reports_can_be_lost(simulator: SimulatorProcess, receiver: Receiver) -> None:
-    simulator.control.set_faults(report_lost=1)
+@pytest.mark.parametrize("duplicated", [0, 1])
+def test_reports_can_be_lost_with_all_their_copies(
+    simulator: SimulatorProcess, receiver: Receiver, duplicated: int
+) -> None:
+    simulator.control.set_faults(report_lost=1, report_duplicated=duplicated)
     send(simulator, recipient(1))
     assert simulator.control.flush_reports()
 

@@ -81,6 +81,7 @@ class Control:
         """The ledger in numbers."""
         provider = self._provider
         numbers = await provider.ledger.statistics(_campaign(request))
+        numbers["open_requests"] = provider.open_requests
         numbers["accepted_per_second"] = {
             "last_second": provider.ledger.rate(1),
             "last_10_seconds": provider.ledger.rate(10),

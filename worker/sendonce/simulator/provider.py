@@ -50,6 +50,8 @@ class Provider:
         self.profile = profile
         self.ledger = ledger
         self.reporter = Reporter(settings, ledger, self._category)
+        # Requests whose answer has not left yet, those that stay silent included.
+        self.open_requests = 0
         self._start_faults = faults
         self._message_ids = MessageIds()
         self._throttle = Throttle()

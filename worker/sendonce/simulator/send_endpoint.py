@@ -35,6 +35,16 @@ class SendEndpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One request, as the Graph API would take it."""
+        self._provider.open_requests += 1
+        try:
+            return await self._handle(request)
+        except ConnectionError:
+            # The client has gone; what was decided about its message stands.
+            return _cut(request, reset=False)
+        finally:
+            self._provider.open_requests -= 1
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
         path = _PATH.fullmatch(request.path)
         if path is None:
             body = error_body(
