@@ -15,7 +15,8 @@ select is(core.column_of(core.entry(:'campaign'), 'attempt'), '2', 'the second a
 select core.result(core.entry(:'campaign'), 'rejected', '{"code": "131016"}', :claim, 1);
 select is(core.state(core.entry(:'campaign')), 'processing', 'a repeated result of the first moves nothing');
 select ok(
-    exists (select from claims where id = :claim and core.entry(:'campaign') = any(entry_ids)),
+    exists (select from claims
+where id = :claim and core.entry(:'campaign') = any(entry_ids)),
     'and the claim goes on holding the entry'
 );
 

@@ -30,14 +30,16 @@ select is(core.state(core.entry(:'campaign', n)), 'sent/delivered', 'the report 
 
 select core.result(core.entry(:'campaign', 1), 'ambiguous', '{}', :claim, 2);
 select is(
-    (select outcome::text from messages where entry_id = core.entry(:'campaign', 1) and attempt = 2), 'unknown',
+    (select outcome::text from messages
+where entry_id = core.entry(:'campaign', 1) and attempt = 2), 'unknown',
     'attempt 2 that ended ambiguous has its row'
 );
 
 select core.advance('1 hour');
 select expire_claims();
 select is(
-    (select outcome::text from messages where entry_id = core.entry(:'campaign', 2) and attempt = 2), 'unknown',
+    (select outcome::text from messages
+where entry_id = core.entry(:'campaign', 2) and attempt = 2), 'unknown',
     'attempt 2 that ran out has its row'
 );
 select is_empty('select from claims', 'and no claim is left');
