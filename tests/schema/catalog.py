@@ -201,8 +201,8 @@ def rows_of_reference_tables(connection: Connection) -> Catalog:
     tables = connection.execute(
         "select c.oid::regclass::text from pg_class c"
         # Which server a database lives on is its own affair.
-        " where c.relkind = 'r' and c.relname <> 'database_identity' and c.relnamespace in ('public'::regnamespace,"
-        " 'sendonce'::regnamespace)"
+        " where c.relkind = 'r' and c.relname <> 'database_identity'"
+        " and c.relnamespace in ('public'::regnamespace, 'sendonce'::regnamespace)"
     ).fetchall()
     for (table,) in tables:
         query = psycopg.sql.SQL(

@@ -1,5 +1,7 @@
 """Supabase's own advisors on the installed schema."""
 
+import pytest
+
 from schema.conftest import Project
 from schema.supabase_cli import SupabaseCli
 from support.database import Connection
@@ -19,6 +21,8 @@ def test_advisors_report_nothing_above_info(project: Project, supabase: Supabase
     assert above_info(supabase, project) == []
 
 
+@pytest.mark.parametrize("major", [17], indirect=True)
+@pytest.mark.parametrize("project", ["granted"], indirect=True)
 def test_advisors_would_see_an_open_table(
     project: Project, supabase: SupabaseCli, project_connection: Connection
 ) -> None:

@@ -8,8 +8,10 @@ one, and then anything that goes wrong with it is an error.
 
 import os
 import secrets
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -144,26 +146,41 @@ def _start_container(stack: ExitStack, image: str, notes: list[str]) -> Postgres
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
-    # The reaper is an image of its own, which cannot be pulled everywhere; the exit stack and
-    # Docker's --rm take its place.
+    # The reaper is an image of its own, which cannot be pulled everywhere.
     testcontainers_config.ryuk_disabled = True
     password = secrets.token_urlsafe(18)
     container = (
-        DockerContainer(image)
-        .with_exposed_ports(5432)
-        .with_env("POSTGRES_PASSWORD", password)
-        .with_kwargs(auto_remove=True)
+        DockerContainer(image).with_exposed_ports(5432).with_env("POSTGRES_PASSWORD", password)
     )
     try:
         container.start()
     except (DockerException, OSError) as error:
         first_line = str(error).strip().splitlines()[0][:200]
         raise PostgresSourceError(f"no container of {image}: {first_line}") from error
-    stack.callback(container.stop)
+    stack.callback(_reaper(container.get_wrapped_container().id))
     address = f"{container.get_container_host_ip()}:{container.get_exposed_port(5432)}"
     # In Supabase's images `postgres` is no superuser; where the other one exists it is.
     urls = [f"postgresql://{user}:{password}@{address}/postgres" for user in _SUPERUSERS]
     return PostgresSource(f"a container of {image}", _wait_for_superuser(image, urls), notes)
+
+
+_REAP: Final = """
+import sys, docker
+sys.stdin.read()
+docker.from_env().containers.get(sys.argv[1]).remove(force=True, v=True)
+"""
+
+
+def _reaper(container: str) -> Callable[[], None]:
+    """Return what removes the container; it is removed as well when this process dies before."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _REAP, container], stdin=subprocess.PIPE, start_new_session=True
+    )
+
+    def remove() -> None:
+        process.communicate()
+
+    return remove
 
 
 _SUPERUSERS: Final = ("supabase_admin", "postgres")

@@ -171,9 +171,7 @@ def _unpack(names: list[str]) -> None:
 
 def _plan(names: list[str], options: list[str]) -> list[str] | None:
     """Return all packages that installing would bring, or None when apt cannot tell."""
-    answer = _run(
-        ["apt-get", *options, "install", "--simulate", "--no-install-recommends", *names]
-    )
+    answer = _run(["apt-get", *options, "install", "--simulate", "--no-install-recommends", *names])
     if answer.returncode != 0:
         return None
     return re.findall(r"^Inst (\S+)", answer.stdout, flags=re.MULTILINE)

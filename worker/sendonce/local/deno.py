@@ -113,7 +113,11 @@ class EdgeFunction:
                 self._start()
             except DenoError as error:
                 self.close()
-                if self._fixed_port or "AddrInUse" not in str(error) or attempt == _START_TRIES:
+                if (
+                    self._fixed_port
+                    or "addrinuse" not in str(error).lower()
+                    or attempt == _START_TRIES
+                ):
                     raise
             else:
                 break
@@ -207,7 +211,5 @@ class EdgeFunction:
         with self.log.open("rb") as log:
             log.seek(log_begin)
             lines = log.read().decode(errors="replace").splitlines()[-20:]
-        return DenoError(
-            f"the edge function {self.name} {what} (port {self.port}, log {self.log}):\n"
-            + "\n".join(lines)
-        )
+        place = f"port {self.port}" if self._temporary_log else f"port {self.port}, log {self.log}"
+        return DenoError(f"the edge function {self.name} {what} ({place}):\n" + "\n".join(lines))

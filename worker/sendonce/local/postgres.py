@@ -336,6 +336,7 @@ class LocalPostgres:
         if self._guardian is not None:
             self._guardian.dismiss()
             self._guardian = None
-        return LocalPostgresError(
-            f"{self.installation} {what} (port {self.port}, log {self.log}):\n" + "\n".join(lines)
-        )
+        # The log is thrown away with the cluster, unless one of them was asked for.
+        kept = self._kept or self._log is not None
+        place = f"port {self.port}, log {self.log}" if kept else f"port {self.port}"
+        return LocalPostgresError(f"{self.installation} {what} ({place}):\n" + "\n".join(lines))
