@@ -94,13 +94,15 @@ grant usage on schema public to authenticated, service_role, sendonce_worker;
 
 create function sendonce.now()
 returns timestamptz
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     -- Not the transaction's start: a caller that waited for a lock must not judge a lease by the
     -- time at which it began to wait.
-    select pg_catalog.clock_timestamp();
+    return pg_catalog.clock_timestamp();
+end;
 $$;
 
 comment on function sendonce.now() is
@@ -252,7 +254,7 @@ comment on function sendonce.require_role(uuid, public.member_role) is
 create function sendonce.raise_not_found(_what text, _id text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -269,11 +271,14 @@ comment on function sendonce.raise_not_found(text, text) is 'Called where a row 
 create function sendonce.raise_invalid(_message text, _detail text, _hint text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
-    raise exception using errcode = 'SO005', message = _message, detail = coalesce(_detail, ''), hint = coalesce(_hint, '');
+    -- format() keeps this function stable: an immutable one with constant arguments would raise
+    -- while its caller is only being planned.
+    raise exception using
+        errcode = 'SO005', message = format('%s', _message), detail = coalesce(_detail, ''), hint = coalesce(_hint, '');
 end;
 $$;
 
@@ -493,32 +498,45 @@ create index idx_rates_organization on public.rates (organization_id);
 comment on table public.rates is
     'Price per unit by provider, template category and the beginning of the number, from a date on. An organization''s own row beats the shared one.';
 
-create function sendonce.rate_in_force(
-    _organization_id uuid, _provider text, _category text, _currency text, _recipient text, _at timestamptz,
-    out rate numeric, out charge_on public.charge_event
+create function sendonce.price_recipients(
+    _organization_id uuid, _provider text, _category text, _currency text, _recipients text[], _at timestamptz[]
 )
-language sql
+returns table (place bigint, rate numeric, charge_on public.charge_event)
+language plpgsql
 stable
 set search_path = ''
+set enable_hashjoin = on
+set jit = off
 as $$
-    -- Equality on each possible prefix instead of a pattern, so that the index serves a list of any length.
-    select r.rate, r.charge_on
-    from public.rates r
-    where r.provider = _provider
-        and r.category = _category
-        and r.currency = _currency
-        and r.prefix in (
-            '+', left(_recipient, 2), left(_recipient, 3), left(_recipient, 4),
-            left(_recipient, 5), left(_recipient, 6), left(_recipient, 7), left(_recipient, 8)
-        )
-        and r.valid_from <= _at
-        and (r.organization_id is null or r.organization_id = _organization_id)
-    order by r.organization_id is null, length(r.prefix) desc, r.valid_from desc
-    limit 1;
+begin
+    return query
+    with given as materialized (
+        select g.recipient, g.at, g.place from unnest(_recipients, _at) with ordinality g(recipient, at, place)
+    ),
+    -- Equality on each possible beginning instead of a pattern per recipient: one look at the list for all.
+    beginnings as (
+        select distinct left(g.recipient, length.of_prefix) as prefix
+        from given g
+        cross join generate_series(1, 8) length(of_prefix)
+    ),
+    candidates as materialized (
+        select r.organization_id, r.prefix, r.valid_from, r.rate, r.charge_on
+        from public.rates r
+        join beginnings b on b.prefix = r.prefix
+        where r.provider = _provider
+            and r.category = _category
+            and r.currency = _currency
+            and (r.organization_id is null or r.organization_id = _organization_id)
+    )
+    select distinct on (g.place) g.place, c.rate, c.charge_on
+    from given g
+    join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
+    order by g.place, c.organization_id is null, length(c.prefix) desc, c.valid_from desc;
+end;
 $$;
 
-comment on function sendonce.rate_in_force(uuid, text, text, text, text, timestamptz) is
-    'Called when an attempt is first recorded and when a cost is estimated. Returns the rate per unit and the event that charges it; nulls where no rate is set.';
+comment on function sendonce.price_recipients(uuid, text, text, text, text[], timestamptz[]) is
+    'Called when attempts are first recorded and when a cost is estimated. Returns, by place in the arrays, the rate per unit in force at that time and the event that charges it; no row where no rate is set.';
 
 -- 0800_provider_errors.sql -----------------------------------------------------------------------
 
@@ -971,7 +989,7 @@ create table public.send_queue (
     constraint only_ready_is_due check (due_at is null or status = 'ready'),
     constraint failed_has_a_class check (status not in ('failed', 'skipped') or error_class is not null),
     constraint settled_has_its_time check ((status in ('sent', 'failed', 'skipped', 'cancelled')) = (settled_at is not null))
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 
 -- Foreign keys are replaced by guard_queue_insert (one set-based look per statement instead of three
 -- look-ups per row): the referenced rows can neither be deleted nor change their identity.
@@ -992,7 +1010,7 @@ comment on column public.send_queue.tries is 'Attempts that count against the li
 create function sendonce.raise_illegal_transition(_entry_id bigint, _from text, _to text, _why text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -1006,7 +1024,7 @@ $$;
 
 comment on function sendonce.raise_illegal_transition(bigint, text, text, text) is 'Called by the entry guard. Always raises SO007.';
 
-create function sendonce.guard_entry()
+create function sendonce.refuse_changed_entry()
 returns trigger
 language plpgsql
 volatile
@@ -1014,22 +1032,6 @@ security definer
 set search_path = ''
 as $$
 begin
-    if new.id <> old.id
-        or new.organization_id <> old.organization_id
-        or new.account_id <> old.account_id
-        or new.campaign_id is distinct from old.campaign_id
-        or new.template_id is distinct from old.template_id
-        or new.recipient <> old.recipient
-        or new.units <> old.units
-        or new.idempotency_key is distinct from old.idempotency_key
-    then
-        raise exception using
-            errcode = 'SO008',
-            message = 'campaign, account, template, recipient and units of an entry never change',
-            detail = format('Entry %s.', old.id),
-            hint = 'Add another recipient to another campaign instead.';
-    end if;
-
     if old.provider_message_id is not null and new.provider_message_id is distinct from old.provider_message_id then
         raise exception using
             errcode = 'SO008',
@@ -1037,77 +1039,131 @@ begin
             detail = format('Entry %s has %s.', old.id, old.provider_message_id),
             hint = 'A second acceptance is kept in messages and listed in discrepancies.';
     end if;
+    raise exception using
+        errcode = 'SO008',
+        message = 'campaign, account, template, recipient and units of an entry never change',
+        detail = format('Entry %s.', old.id),
+        hint = 'Add another recipient to another campaign instead.';
+end;
+$$;
 
-    if new.attempt <> old.attempt and not (old.status = 'ready' and new.status = 'processing' and new.attempt = old.attempt + 1) then
-        perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text,
-            format('attempt would go from %s to %s, and rises by one at a claim only.', old.attempt, new.attempt));
-    end if;
+comment on function sendonce.refuse_changed_entry() is
+    'Trigger before update of send_queue, for every role, when an identity or a WAMID changes. Always raises SO008.';
 
-    if new.status = old.status then
-        if new.claim_id is distinct from old.claim_id then
-            perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text,
-                'it would change from one claim to another without having been returned.');
-        end if;
-        -- The highest rank seen stays.
-        if old.delivery_status is not null and (new.delivery_status is null or new.delivery_status < old.delivery_status) then
-            perform sendonce.raise_illegal_transition(old.id, old.delivery_status::text, coalesce(new.delivery_status::text, 'nothing'),
-                'a delivery status only rises.');
-        end if;
-        return new;
-    end if;
+-- The conditions stand in the triggers and not in their functions: an update that changes nothing of the
+-- kind pays a comparison and no call.
+create trigger guard_entry_identity
+    before update on public.send_queue
+    for each row
+    when (
+        new.id <> old.id
+        or new.organization_id <> old.organization_id
+        or new.account_id <> old.account_id
+        or new.campaign_id is distinct from old.campaign_id
+        or new.template_id is distinct from old.template_id
+        or new.recipient <> old.recipient
+        or new.units <> old.units
+        or new.idempotency_key is distinct from old.idempotency_key
+        or (old.provider_message_id is not null and new.provider_message_id is distinct from old.provider_message_id)
+    )
+    execute function sendonce.refuse_changed_entry();
 
-    -- In parentheses: plpgsql reads a condition up to the first bare "then".
-    if not (case
+create function sendonce.refuse_changed_progress()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform sendonce.raise_illegal_transition(
+        old.id, concat_ws('/', old.status, old.delivery_status), concat_ws('/', new.status, new.delivery_status),
+        'without a change of status neither claim nor attempt change, and a delivery status only rises.'
+    );
+    return null;
+end;
+$$;
+
+comment on function sendonce.refuse_changed_progress() is
+    'Trigger before update of send_queue, for every role, when claim or attempt change without the status, or the delivery status falls. Always raises SO007.';
+
+create trigger guard_entry_progress
+    before update on public.send_queue
+    for each row
+    when (
+        new.status = old.status
+        and (
+            new.claim_id is distinct from old.claim_id
+            or new.attempt <> old.attempt
+            or (old.delivery_status is not null and (new.delivery_status is null or new.delivery_status < old.delivery_status))
+        )
+    )
+    execute function sendonce.refuse_changed_progress();
+
+create function sendonce.guard_entry_transition()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    if not (case old.status
+        when 'ready' then new.status in ('processing', 'sent', 'skipped', 'cancelled')
+        when 'processing' then new.status in ('sent', 'ready', 'failed', 'skipped', 'unknown')
+        when 'unknown' then new.status in ('sent', 'ready', 'failed')
+        when 'failed' then new.status in ('sent', 'ready')
         -- Evidence of acceptance moves any state to sent, and sent is the only absorbing one.
-        when old.status = 'sent' then false
-        when new.status = 'sent' then true
-        else case old.status
-            when 'ready' then new.status in ('processing', 'skipped', 'cancelled')
-            when 'processing' then new.status in ('ready', 'failed', 'skipped', 'unknown')
-            when 'unknown' then new.status in ('ready', 'failed')
-            when 'failed' then new.status = 'ready'
-            else false
-        end
+        when 'sent' then false
+        else new.status = 'sent'
     end) then
         perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'no rule allows it.');
     end if;
 
-    if new.status = 'processing' and new.attempt <> old.attempt + 1 then
-        perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'a claim starts a new attempt.');
+    -- What follows from the status is written here, once, for everybody who moves an entry.
+    if new.status = 'processing' then
+        if new.attempt <> old.attempt + 1 then
+            perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'a claim starts a new attempt.');
+        end if;
+        new.due_at := null;
+        return new;
     end if;
 
-    -- What follows from the status is written here, once, for everybody who moves an entry.
-    if new.status <> 'processing' then
-        new.claim_id := null;
+    if new.attempt <> old.attempt then
+        perform sendonce.raise_illegal_transition(
+            old.id, old.status::text, new.status::text,
+            format('attempt would go from %s to %s, and rises by one at a claim only.', old.attempt, new.attempt)
+        );
     end if;
-    if new.status = 'ready' then
-        -- The cursor has passed it: from now on the second path hands it out.
-        new.due_at := coalesce(new.due_at, sendonce.now());
-    else
-        new.due_at := null;
-    end if;
-    new.unknown_since := case when new.status = 'unknown' then sendonce.now() end;
-    if new.status in ('sent', 'failed', 'skipped', 'cancelled') then
-        new.settled_at := sendonce.now();
-    else
-        new.settled_at := null;
-    end if;
-    if new.status = 'sent' then
-        new.sent_at := coalesce(new.sent_at, sendonce.now());
-        new.error_class := null;
-        new.error_code := null;
-        new.error_message := null;
-    end if;
+    new.claim_id := null;
+    case new.status
+        when 'ready' then
+            -- The cursor has passed it: from now on the second path hands it out.
+            new.due_at := coalesce(new.due_at, sendonce.now());
+            new.unknown_since := null;
+            new.settled_at := null;
+        when 'unknown' then
+            new.unknown_since := sendonce.now();
+        else
+            new.due_at := null;
+            new.unknown_since := null;
+            new.settled_at := sendonce.now();
+            if new.status = 'sent' then
+                new.sent_at := coalesce(new.sent_at, new.settled_at);
+            end if;
+    end case;
     return new;
 end;
 $$;
 
-comment on function sendonce.guard_entry() is
-    'Trigger before update of send_queue, for every role. Raises SO008 for a changed identity or WAMID, SO007 for an illegal transition; sets what follows from the status (due time, claim, times).';
+comment on function sendonce.guard_entry_transition() is
+    'Trigger before update of send_queue, for every role, when the status changes. Raises SO007 for an illegal transition; sets what follows from the status (claim, due time, times).';
 
-create trigger guard_entry
+create trigger guard_entry_transition
     before update on public.send_queue
-    for each row execute function sendonce.guard_entry();
+    for each row
+    when (new.status <> old.status)
+    execute function sendonce.guard_entry_transition();
 
 create trigger refuse_deletion
     before delete or truncate on public.send_queue
@@ -1173,11 +1229,12 @@ create function sendonce.increment_campaign_counters(
     _unknown integer, _delivered integer, _read integer, _undelivered integer, _cost numeric
 )
 returns void
-language sql
+language plpgsql
 volatile
 security definer
 set search_path = ''
 as $$
+begin
     -- One update for all deltas at once: one per counter would break the CHECKs on late evidence
     -- (failed -1 before sent +1). Completion is decided by counting, in this same update: the
     -- second of two sessions that settle the last two entries waits here, then sees the first's count.
@@ -1218,6 +1275,7 @@ as $$
                 then c.pause_reason
         end
     where c.id = _campaign_id;
+end;
 $$;
 
 comment on function sendonce.increment_campaign_counters(uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric) is
@@ -1598,6 +1656,12 @@ create trigger charge_changed_messages
 create type sendonce.attempt as (
     entry_id bigint,
     attempt integer,
+    organization_id uuid,
+    account_id uuid,
+    campaign_id uuid,
+    template_id uuid,
+    recipient text,
+    units smallint,
     outcome public.message_outcome,
     provider_message_id text,
     is_second_acceptance boolean,
@@ -1611,31 +1675,51 @@ create type sendonce.attempt as (
 
 create function sendonce.write_attempts(_attempts sendonce.attempt[])
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
--- Batches are small and the tables are large: one plan, whatever the statistics say.
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_seqscan = off
+set jit = off
 as $$
+declare
+    _now constant timestamptz := sendonce.now();
+begin
+    with told as materialized (
+        select a.*, row_number() over () as ordinal from unnest(_attempts) a
+    ),
+    -- Per campaign, not per attempt; nothing where there is no price list.
+    source as materialized (
+        select
+            s.organization_id, s.campaign_id, s.template_id, account.provider, t.category, account.currency,
+            s.ordinals, s.recipients, s.claimed_ats
+        from (
+            select
+                told.organization_id, told.account_id, told.campaign_id, told.template_id,
+                array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
+            from told
+            group by told.organization_id, told.account_id, told.campaign_id, told.template_id
+        ) s
+        join public.provider_accounts account on account.id = s.account_id
+        left join public.campaigns c on c.id = s.campaign_id
+        join public.templates t on t.id = coalesce(c.template_id, s.template_id)
+    ),
+    priced as materialized (
+        select source.ordinals[price.place] as ordinal, price.rate, price.charge_on
+        from source
+        cross join lateral sendonce.price_recipients(
+            source.organization_id, source.provider, source.category, source.currency, source.recipients, source.claimed_ats
+        ) price
+    )
     insert into public.messages as m (
         entry_id, attempt, organization_id, account_id, campaign_id, worker, claimed_at, outcome, provider_message_id,
-        is_second_acceptance, error_class, error_code, error_message, delivered_at, units, rate, charge_on
+        is_second_acceptance, error_class, error_code, error_message, delivered_at, units, rate, charge_on, recorded_at
     )
     select
-        a.entry_id, a.attempt, q.organization_id, q.account_id, q.campaign_id, a.worker, a.claimed_at, a.outcome,
+        a.entry_id, a.attempt, a.organization_id, a.account_id, a.campaign_id, a.worker, a.claimed_at, a.outcome,
         a.provider_message_id, a.is_second_acceptance, a.error_class, a.error_code, a.error_message, a.delivered_at,
-        q.units, price.rate, price.charge_on
-    from unnest(_attempts) a
-    join public.send_queue q on q.id = a.entry_id
-    left join public.campaigns c on c.id = q.campaign_id
-    join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-    join public.provider_accounts account on account.id = q.account_id
-    -- Asked once per row; where the organization and the shared list have no rates, not at all.
-    left join lateral sendonce.rate_in_force(
-        q.organization_id, account.provider, t.category, account.currency, q.recipient, a.claimed_at
-    ) price on true
+        a.units, p.rate, p.charge_on, _now
+    from told a
+    left join priced p on p.ordinal = a.ordinal
+    order by a.ordinal
     on conflict (entry_id, attempt) do update
     set outcome = case
             when m.outcome = 'unknown' or excluded.outcome = 'accepted' then excluded.outcome
@@ -1650,6 +1734,7 @@ as $$
     where (m.outcome = 'unknown' and excluded.outcome <> 'unknown')
         or (m.outcome <> 'accepted' and excluded.outcome = 'accepted')
         or (excluded.delivered_at is not null and excluded.delivered_at < coalesce(m.delivered_at, 'infinity'));
+end;
 $$;
 
 comment on function sendonce.write_attempts(sendonce.attempt[]) is
@@ -1670,23 +1755,17 @@ create table public.suppressions (
 
 comment on table public.suppressions is 'Who must not be written to. Looked at when a recipient is added, claimed and dispatched.';
 
-create function sendonce.is_suppressed(_organization_id uuid, _recipient text, _category text)
-returns boolean
+create function sendonce.scopes_covering(_category text)
+returns text[]
 language sql
-stable
+immutable
 set search_path = ''
 as $$
-    select exists (
-        select
-        from public.suppressions s
-        where s.organization_id = _organization_id
-            and s.recipient = _recipient
-            and (s.scope = 'all' or _category = 'MARKETING')
-    );
+    select case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
 $$;
 
-comment on function sendonce.is_suppressed(uuid, text, text) is
-    'Called when a recipient is added, claimed and dispatched. True when this person must not get a template of this category.';
+comment on function sendonce.scopes_covering(text) is
+    'Called where recipients are added, claimed and dispatched. Returns the scopes of suppressions that withhold a template of this category.';
 
 create table public.discrepancies (
     id bigint generated always as identity primary key,
@@ -1744,51 +1823,6 @@ comment on table public.discrepancies is 'What did not fit and was kept out of t
 -- campaigns by id, messages, suppressions, log. All FOR NO KEY UPDATE, which lets foreign keys pass.
 -- A statement that moves entries happens once per call.
 
-create function sendonce.scope_covers(_scope text, _category text)
-returns boolean
-language sql
-immutable
-set search_path = ''
-as $$
-    select _scope = 'all' or _category = 'MARKETING';
-$$;
-
-comment on function sendonce.scope_covers(text, text) is
-    'Called wherever suppressions are looked up. True when a suppression of this scope withholds a template of this category.';
-
-create function sendonce.suppressed_entries(_entry_ids bigint[])
-returns bigint[]
-language sql
-stable
-set search_path = ''
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_seqscan = off
-as $$
-    select coalesce(array_agg(q.id), '{}')
-    from unnest(_entry_ids) picked(id)
-    join public.send_queue q on q.id = picked.id
-    join public.suppressions s on s.organization_id = q.organization_id and s.recipient = q.recipient
-    left join public.campaigns c on c.id = q.campaign_id
-    join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-    where sendonce.scope_covers(s.scope, t.category);
-$$;
-
-comment on function sendonce.suppressed_entries(bigint[]) is
-    'Called by claim_messages and begin_dispatch. Returns those of the entries whose recipient must not get their template.';
-
-create function sendonce.reference(_campaign_id uuid, _account_id uuid, _entry_id bigint, _attempt integer)
-returns text
-language sql
-immutable
-set search_path = ''
-as $$
-    select 'so1:' || coalesce(_campaign_id, _account_id)::text || ':' || _entry_id::text || ':' || _attempt::text;
-$$;
-
-comment on function sendonce.reference(uuid, uuid, bigint, integer) is
-    'Called when entries are handed out. Returns the text that travels with the message and comes back in its reports.';
-
 create function sendonce.pause_after_failover()
 returns boolean
 language plpgsql
@@ -1832,7 +1866,7 @@ $$;
 comment on function sendonce.pause_after_failover() is
     'Called first by claim_messages. Pauses every account and returns true when this is not the physical database of the last look; otherwise returns false.';
 
--- One claim from one account, whose lock the caller holds. Split off so that each statement is planned once.
+-- One claim from one account, whose lock the caller holds.
 create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
 returns jsonb
 language plpgsql
@@ -1844,25 +1878,50 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _now constant timestamptz := sendonce.now();
     _source record;
-    _due bigint[];
-    _fresh bigint[];
-    _examined integer := 0;
+    _scopes text[];
+    _taken bigint[];
+    _withheld bigint[];
+    _last bigint;
     _picked bigint[] := '{}';
-    _suppressed bigint[];
+    _suppressed bigint[] := '{}';
+    _campaign_ids uuid[] := '{}';
+    _template_ids uuid[] := '{}';
     _claim_id bigint;
     _entry_ids bigint[];
     _entries jsonb;
     _templates jsonb;
 begin
+    -- Single messages first: somebody waits for each of them. One whose template is stopped does not
+    -- hold up the others.
+    select array_agg(due.id), array_agg(due.id) filter (where due.suppressed)
+    into _taken, _withheld
+    from (
+        select
+            q.id,
+            exists (
+                select from public.suppressions s
+                where s.organization_id = _account.organization_id and s.recipient = q.recipient
+                    and s.scope = any (sendonce.scopes_covering(t.category))
+            ) as suppressed
+        from public.send_queue q
+        join public.templates t on t.id = q.template_id
+        where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
+            and t.status = 'APPROVED' and t.stopped_at is null
+        -- The first column is the same in all of them; naming it lets the index give the order.
+        order by q.campaign_id, q.due_at, q.id
+        limit _limit
+    ) due;
+    _picked := _picked || _taken;
+    _suppressed := _suppressed || _withheld;
+
     for _source in
-        -- Single messages first: somebody waits for each of them. Then by priority; chance keeps equals from starving.
-        select null::uuid as campaign_id, null::bigint as last_entry_id, 32767 as priority, 0::double precision as chance
-        union all
-        select c.id, coalesce(k.last_entry_id, 0), c.priority, random()
+        -- By priority; chance keeps equals from starving.
+        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id
         from public.campaigns c
         join public.templates t on t.id = c.template_id
         left join sendonce.campaign_cursors k on k.campaign_id = c.id
@@ -1870,58 +1929,59 @@ begin
             and c.status = 'running'
             and t.status = 'APPROVED' and t.stopped_at is null
             and sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now)
-        order by 3 desc, 4
+        order by c.priority desc, random()
     loop
-        if _source.campaign_id is null then
-            _due := array(
-                select q.id
-                from public.send_queue q
-                where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
-                order by q.due_at, q.id
-                limit _limit - cardinality(_picked)
-            );
-            -- A single message whose template is stopped waits without holding up the others.
-            _due := array(
-                select due.id
-                from unnest(_due) due(id)
-                join public.send_queue q on q.id = due.id
-                join public.templates t on t.id = q.template_id
-                where t.status = 'APPROVED' and t.stopped_at is null
-            );
-        else
-            _due := array(
-                select q.id
-                from public.send_queue q
-                where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
-                order by q.due_at, q.id
-                limit _limit - cardinality(_picked)
-            );
-        end if;
-        _picked := _picked || _due;
         exit when cardinality(_picked) >= _limit;
-        continue when _source.campaign_id is null;
+        _campaign_ids := _campaign_ids || _source.campaign_id;
+        _template_ids := _template_ids || _source.template_id;
+        _scopes := sendonce.scopes_covering(_source.category);
 
-        _fresh := array(
-            select q.id
+        -- What came back, when it is due.
+        select array_agg(due.id), array_agg(due.id) filter (where due.suppressed)
+        into _taken, _withheld
+        from (
+            select
+                q.id,
+                exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                ) as suppressed
+            from public.send_queue q
+            where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
+            order by q.due_at, q.id
+            limit _limit - cardinality(_picked)
+        ) due;
+        _picked := _picked || _taken;
+        _suppressed := _suppressed || _withheld;
+        exit when cardinality(_picked) >= _limit;
+
+        -- What was never handed out: the next ids behind the cursor, whatever their state.
+        select array_agg(fresh.id), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
+        into _taken, _withheld, _last
+        from (
+            select
+                q.id,
+                exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                ) as suppressed
             from public.send_queue q
             where q.campaign_id = _source.campaign_id and q.id > _source.last_entry_id
             order by q.id
             limit _limit - cardinality(_picked)
-        );
-        continue when cardinality(_fresh) = 0;
-        _examined := _examined + cardinality(_fresh);
+        ) fresh;
+        continue when _last is null;
         insert into sendonce.campaign_cursors (campaign_id, last_entry_id)
-        values (_source.campaign_id, _fresh[cardinality(_fresh)])
+        values (_source.campaign_id, _last)
         on conflict (campaign_id) do update set last_entry_id = excluded.last_entry_id;
-        _picked := _picked || _fresh;
-        exit when cardinality(_picked) >= _limit;
+        _picked := _picked || _taken;
+        _suppressed := _suppressed || _withheld;
     end loop;
 
     if cardinality(_picked) = 0 then
         return null;
     end if;
 
-    _suppressed := sendonce.suppressed_entries(_picked);
     _claim_id := nextval('sendonce.claim_ids');
     with picked as materialized (
         -- By id: the order in which entries are locked everywhere.
@@ -1948,7 +2008,8 @@ begin
                 'entry_id', m.id,
                 'attempt', m.attempt,
                 'recipient', m.recipient,
-                'reference', sendonce.reference(m.campaign_id, _account.id, m.id, m.attempt),
+                -- Travels with the message and comes back in its reports; read_reports takes it apart.
+                'reference', 'so1:' || coalesce(m.campaign_id, _account.id) || ':' || m.id || ':' || m.attempt,
                 'template_id', coalesce(c.template_id, m.template_id),
                 'variables', m.variables,
                 'units', m.units
@@ -1956,7 +2017,7 @@ begin
         )
     into _entry_ids, _entries
     from moved m
-    left join public.campaigns c on c.id = m.campaign_id
+    left join unnest(_campaign_ids, _template_ids) c(campaign_id, template_id) on c.campaign_id = m.campaign_id
     where m.status = 'processing';
 
     if _entry_ids is null then
@@ -1973,7 +2034,7 @@ begin
     )
     into _templates
     from public.templates t
-    where t.id in (select (e.value ->> 'template_id')::uuid from jsonb_array_elements(_entries) e);
+    where t.id in (select distinct (e.value ->> 'template_id')::uuid from jsonb_array_elements(_entries) e);
 
     return jsonb_build_object(
         'claim_id', _claim_id,
@@ -2001,6 +2062,7 @@ declare
     _candidate record;
     _account public.provider_accounts;
     _batch integer;
+    _busy boolean := false;
     _claim jsonb;
 begin
     if coalesce(btrim(_worker), '') = '' then
@@ -2029,8 +2091,13 @@ begin
             )
         order by random()
     loop
+        -- What had nothing to give stays locked until the end, so nobody who looks at several may wait for one.
         if _candidate.accounts_at_once is not null then
-            perform from public.organizations o where o.id = _candidate.organization_id for no key update;
+            perform from public.organizations o where o.id = _candidate.organization_id for no key update skip locked;
+            if not found then
+                _busy := true;
+                continue;
+            end if;
             continue when (
                 select count(distinct k.account_id) >= _candidate.accounts_at_once
                 from public.claims k
@@ -2038,13 +2105,21 @@ begin
             );
         end if;
 
-        select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update;
+        if _account_id is null then
+            select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update skip locked;
+            if not found then
+                _busy := true;
+                continue;
+            end if;
+        else
+            select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update;
+        end if;
         -- As it is under the lock.
         continue when _account.paused_at is not null or _account.resting_until > sendonce.now();
         _batch := _limit;
         if _account.current_rate is not null then
             -- No more than can leave well within the lease.
-            _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)));
+            _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
@@ -2058,7 +2133,8 @@ begin
         end if;
     end loop;
 
-    return jsonb_build_object('claim_id', null, 'wait_seconds', 0.5, 'entries', '[]'::jsonb);
+    -- Somebody else was claiming there at this moment: ask again at once.
+    return jsonb_build_object('claim_id', null, 'wait_seconds', case when _busy then 0.005 else 0.5 end, 'entries', '[]'::jsonb);
 end;
 $$;
 
@@ -2091,6 +2167,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _now timestamptz;
@@ -2101,14 +2179,13 @@ declare
     _room integer;
     _rate numeric;
     _tokens numeric;
-    _suppressed bigint[];
     _asked bigint[];
     _repeated bigint[];
     _allowed bigint[];
-    _later bigint[] := '{}';
+    _later bigint[] := array[]::bigint[];
     _gone bigint[];
     _held bigint[];
-    _refused jsonb := '[]';
+    _refused jsonb := '[]'::jsonb;
     _capped_due timestamptz;
 begin
     -- The whole promise rests on this commit being on disk before the request starts.
@@ -2151,25 +2228,44 @@ begin
         where a.id = any (_claim.entry_ids) and a.id <> all (_claim.dispatched)
         order by a.id
     );
-    _suppressed := sendonce.suppressed_entries(_asked);
 
-    with looked_at as materialized (
+    with held as materialized (
         select
-            q.id, q.recipient,
+            q.id, q.recipient, q.campaign_id, q.template_id,
+            q.status = 'processing' and q.claim_id = _claim_id as in_this_claim
+        from unnest(_asked) a(id)
+        join public.send_queue q on q.id = a.id
+    ),
+    -- What stands in the way of a whole campaign, looked at once and not once per entry.
+    source as materialized (
+        select
+            h.campaign_id, h.template_id,
+            sendonce.scopes_covering(t.category) as scopes,
             case
-                when q.status <> 'processing' or q.claim_id is distinct from _claim_id then 'no longer in this claim'
-                when q.id = any (_suppressed) then 'suppressed'
                 when _account.paused_at is not null then 'account paused'
                 when _account.resting_until > _now then 'account rests'
                 when c.status <> 'running' then 'campaign ' || c.status::text
                 when not sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now) then 'outside the sending hours'
                 when t.status <> 'APPROVED' or t.stopped_at is not null then 'template stopped'
             end as obstacle
-        from unnest(_asked) a(id)
-        join public.send_queue q on q.id = a.id
-        left join public.campaigns c on c.id = q.campaign_id
-        join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-        order by q.id
+        from (select distinct held.campaign_id, held.template_id from held) h
+        left join public.campaigns c on c.id = h.campaign_id
+        join public.templates t on t.id = coalesce(c.template_id, h.template_id)
+    ),
+    looked_at as materialized (
+        select
+            h.id,
+            case
+                when not h.in_this_claim then 'no longer in this claim'
+                when exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = h.recipient and s.scope = any (source.scopes)
+                ) then 'suppressed'
+                else source.obstacle
+            end as obstacle
+        from held h
+        join source on source.campaign_id is not distinct from h.campaign_id and source.template_id is not distinct from h.template_id
+        order by h.id
     )
     select
         coalesce(array_agg(l.id order by l.id) filter (where l.obstacle is null), '{}'),
@@ -2184,7 +2280,7 @@ begin
 
     if _capped then
         _room := _daily_recipients - (
-            select count(*) from sendonce.limit_group_recipients r
+            select count(*)::integer from sendonce.limit_group_recipients r
             where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _now - interval '24 hours'
         );
         -- Somebody already written to within the day takes no room; the others do, each once.
@@ -2242,29 +2338,28 @@ begin
     end if;
 
     if _refused <> '[]' then
-        _refused := (
-            with refused as materialized (
-                select (r.value ->> 'entry_id')::bigint as id, r.value ->> 'reason' as reason
-                from jsonb_array_elements(_refused) r
-                order by 1
-            ),
-            moved as (
-                update public.send_queue q
-                set status = case when r.reason = 'suppressed' then 'skipped'::public.entry_status else 'ready' end,
-                    claim_id = null,
-                    due_at = case
-                        when r.reason = 'account rests' then _account.resting_until
-                        when r.reason = 'daily cap of the limit group' then coalesce(_capped_due, _now)
-                        when r.reason <> 'suppressed' then _now
-                    end,
-                    error_class = case when r.reason = 'suppressed' then 'suppressed' end
-                from refused r
-                where q.id = r.id and q.status = 'processing' and q.claim_id = _claim_id
-                returning q.id, q.status, r.reason
-            )
-            select coalesce(jsonb_agg(jsonb_build_object('entry_id', m.id, 'status', m.status, 'reason', m.reason) order by m.id), '[]')
-            from moved m
-        );
+        with refused as materialized (
+            select (r.value ->> 'entry_id')::bigint as id, r.value ->> 'reason' as reason
+            from jsonb_array_elements(_refused) r
+            order by 1
+        ),
+        moved as (
+            update public.send_queue q
+            set status = case when r.reason = 'suppressed' then 'skipped'::public.entry_status else 'ready' end,
+                claim_id = null,
+                due_at = case
+                    when r.reason = 'account rests' then _account.resting_until
+                    when r.reason = 'daily cap of the limit group' then coalesce(_capped_due, _now)
+                    when r.reason <> 'suppressed' then _now
+                end,
+                error_class = case when r.reason = 'suppressed' then 'suppressed' end
+            from refused r
+            where q.id = r.id and q.status = 'processing' and q.claim_id = _claim_id
+            returning q.id, q.status, r.reason
+        )
+        select coalesce(jsonb_agg(jsonb_build_object('entry_id', m.id, 'status', m.status, 'reason', m.reason) order by m.id), '[]')
+        into _refused
+        from moved m;
         _gone := _gone || array(select (r.value ->> 'entry_id')::bigint from jsonb_array_elements(_refused) r);
     end if;
 
@@ -2311,37 +2406,49 @@ create type sendonce.result as (
 
 create function sendonce.classify_results(_provider text, _account_id uuid, _results jsonb)
 returns sendonce.result[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
+declare
+    _list sendonce.result[];
+begin
+    if exists (select from jsonb_array_elements(_results) r where jsonb_typeof(r.value) <> 'object') then
+        perform sendonce.raise_invalid('every result must be a JSON object', 'One element is not.', 'Pass [{"entry_id", "attempt", "outcome", …}].');
+    end if;
+
     with parsed as (
         select
-            r.ordinality::integer as ordinal,
-            case when r.value ->> 'entry_id' ~ '^[0-9]{1,18}$' then (r.value ->> 'entry_id')::bigint end as entry_id,
-            case when r.value ->> 'attempt' ~ '^[0-9]{1,9}$' then (r.value ->> 'attempt')::integer end as attempt,
-            r.value ->> 'outcome' as outcome,
-            nullif(r.value ->> 'provider_message_id', '') as provider_message_id,
+            r.ordinal::integer as ordinal,
+            case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,
+            case when r.attempt ~ '^[0-9]{1,9}$' then r.attempt::integer end as attempt,
+            r.outcome,
+            nullif(r.provider_message_id, '') as provider_message_id,
             case
-                when nullif(r.value ->> 'code', '') is not null then r.value ->> 'code'
-                when r.value ->> 'http_status' = '429' then 'http_429'
+                when nullif(r.code, '') is not null then r.code
+                when r.http_status = '429' then 'http_429'
             end as code,
-            left(r.value ->> 'message', 1000) as message,
-            case
-                when r.value ->> 'retry_after' ~ '^[0-9]{1,6}([.][0-9]{1,9})?$'
-                    then make_interval(secs => (r.value ->> 'retry_after')::double precision)
-            end as retry_after
-        from jsonb_array_elements(_results) with ordinality r
+            left(r.message, 1000) as message,
+            case when r.retry_after ~ '^[0-9]{1,6}([.][0-9]{1,9})?$' then make_interval(secs => r.retry_after::double precision) end as retry_after
+        from rows from (
+            jsonb_to_recordset(_results) as (
+                entry_id text, attempt text, outcome text, provider_message_id text, http_status text, code text, message text, retry_after text
+            )
+        ) with ordinality r(entry_id, attempt, outcome, provider_message_id, http_status, code, message, retry_after, ordinal)
     ),
     classified as (
         select
             p.*,
             case
                 when p.outcome = 'ambiguous' then 'ambiguous'
-                when p.outcome = 'rejected' then coalesce(e.class, 'unlisted')
+                when p.outcome = 'rejected' then coalesce(
+                    (select e.class from public.provider_errors e where e.provider = _provider and e.code = p.code), 'unlisted'
+                )
             end as class,
             -- A WAMID belongs to one entry: of two claimants the first in the batch, or the one in the table, has it.
             p.outcome = 'accepted' and (
@@ -2358,7 +2465,6 @@ as $$
             ) as wamid_is_taken,
             row_number() over (partition by p.entry_id order by (p.outcome = 'accepted') desc, p.attempt desc, p.ordinal) as place
         from parsed p
-        left join public.provider_errors e on e.provider = _provider and e.code = p.code
     )
     select coalesce(
         array_agg(
@@ -2386,7 +2492,10 @@ as $$
         ),
         '{}'
     )
+    into _list
     from classified c;
+    return _list;
+end;
 $$;
 
 comment on function sendonce.classify_results(text, uuid, jsonb) is
@@ -2428,7 +2537,8 @@ begin
     end if;
 
     update public.provider_accounts
-    set current_rate = case when _slow then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+    -- An account without a rate has none to cut.
+    set current_rate = case when _slow and current_rate is not null then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
         paused_at = case when _pause_reason is not null then coalesce(paused_at, _now) else paused_at end,
         pause_reason = case when _pause_reason is not null then coalesce(pause_reason, _pause_reason) else pause_reason end,
         unsure_in_a_row = _unsure,
@@ -2516,6 +2626,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _most_tries constant integer := 3;
@@ -2523,24 +2635,20 @@ declare
     _claim public.claims;
     _account public.provider_accounts;
     _list sendonce.result[];
+    _news sendonce.result[];
     _unsure_last integer;
     _definite boolean;
     _slow boolean;
     _pause_reason text;
     _template_reason text;
-    _entry_ids bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
-    _judged jsonb;
+    _told jsonb;
     _closed bigint[];
     _suppress bigint[];
     _undispatched bigint[];
-    _claim_open boolean := false;
+    _claim_open boolean;
 begin
-    if jsonb_typeof(_results) is distinct from 'array' then
-        perform sendonce.raise_invalid('results must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_results), 'null')), 'Pass [{"entry_id", "attempt", "outcome", …}].');
-    end if;
-
     select k.* into _claim from public.claims k where k.id = _claim_id;
     if found then
         select a.* into _account from public.provider_accounts a where a.id = _claim.account_id;
@@ -2554,24 +2662,32 @@ begin
     end if;
     _list := sendonce.classify_results(_account.provider, _account.id, _results);
 
-    -- What the results mean for the account: taken first, and only if something changes there.
+    -- What the results mean for the account: taken first, and only if something changes there. Only news
+    -- counts: a batch told again, or one of an attempt long over, has had its effect.
+    select array_agg(r)
+    into _news
+    from unnest(_list) r
+    join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
+    where r.refusal is null
+        and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'))
+        and (_account.unsure_in_a_row > 0 or exists (select from unnest(_list) other where other.outcome <> 'accepted'));
+
     select
         bool_or(c.slows_account),
         max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
         max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-        -- An attempt that a stopping worker never started tells nothing about the provider.
         bool_or(r.outcome in ('accepted', 'rejected')),
+        -- Those after the last answer that told something; an attempt that a stopping worker never
+        -- started tells nothing about the provider either way.
         count(*) filter (
-            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started'
-                and r.ordinal > coalesce(last_definite.ordinal, 0)
+            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
         )
     into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-    from unnest(_list) r
-    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected'
-    left join lateral (
-        select max(d.ordinal) as ordinal from unnest(_list) d where d.outcome in ('accepted', 'rejected')
-    ) last_definite on r.outcome in ('unknown', 'not_sent')
-    where r.refusal is null;
+    from unnest(_news) r
+    cross join (
+        select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
+    ) answered
+    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
     if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
         perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
@@ -2580,9 +2696,9 @@ begin
         perform sendonce.apply_template_stops(
             _account.provider,
             array(
-                select r.entry_id from unnest(_list) r
+                select r.entry_id from unnest(_news) r
                 join public.error_classes c on c.class = r.error_class
-                where r.outcome = 'rejected' and c.stops_template and r.refusal is null
+                where r.outcome = 'rejected' and c.stops_template
             ),
             _template_reason
         );
@@ -2591,10 +2707,11 @@ begin
     select k.* into _claim from public.claims k where k.id = _claim_id for no key update;
     _claim_open := found;
 
-    select array_agg(locked.id), array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
-    into _entry_ids, _campaign_ids
+    -- Judged under the lock: between the look and the move nobody comes in.
+    select array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
+    into _campaign_ids
     from (
-        select q.id, q.campaign_id
+        select q.campaign_id
         from unnest(_list) r
         join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id
         where r.refusal is null
@@ -2607,47 +2724,56 @@ begin
     end if;
     _now := sendonce.now();
 
-    with judged as materialized (
+    with looked_at as materialized (
         select
-            r.ordinal, r.entry_id, r.attempt, r.outcome, r.provider_message_id, r.error_class, r.error_code, r.error_message,
-            r.refusal,
-            q.id is not null as exists,
-            q.status as status_before,
+            r.*,
+            q.id, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units, q.status as status_before,
+            q.attempt as current_attempt, q.tries, q.provider_message_id as first_wamid,
+            q.status = 'failed' and q.error_class = 'outcome_unknown' as given_up,
             -- In hand: this claim, this attempt, dispatched, no outcome yet.
-            held.in_hand,
-            held.in_hand or (q.status = 'unknown' and r.attempt = q.attempt) as waits_for_this,
-            case
-                when r.refusal is not null or q.id is null then null
-                when r.outcome = 'accepted' then case when q.status <> 'sent' then 'sent'::public.entry_status end
-                when not (held.in_hand or (q.status = 'unknown' and r.attempt = q.attempt)) then null
-                when r.outcome = 'unknown' then case when held.in_hand then 'unknown'::public.entry_status end
-                when r.outcome = 'not_sent' then 'ready'
-                when c.counts_as_try and q.tries + 1 >= _most_tries then 'failed'
-                else c.moves_to::public.entry_status
-            end as status_after,
-            coalesce(r.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,
-            coalesce(r.outcome = 'rejected' and c.suppresses_recipient, false) as suppresses,
-            case
-                when r.outcome = 'rejected' and c.moves_to = 'ready'
-                    then sendonce.retry_due(c.first_wait, c.growth, c.longest_wait,
-                        case when c.counts_as_try then q.tries else q.attempt - 1 end, r.retry_after, _now)
-                when r.outcome = 'not_sent' then _now
-            end as due_at,
-            -- A late, definite answer for one that was given up as unknown: the reason gets true, the state stays.
-            q.status = 'failed' and q.error_class = 'outcome_unknown' and r.attempt = q.attempt and r.outcome = 'rejected' as explains_failure,
-            r.outcome = 'accepted' and q.provider_message_id is not null and q.provider_message_id <> r.provider_message_id as is_second_acceptance,
-            m.entry_id is not null as has_message,
-            coalesce(m.outcome = 'accepted' or m.outcome = r.outcome, false) as is_known
+            coalesce(
+                q.status = 'processing' and q.claim_id = _claim_id and q.attempt = r.attempt and q.id = any (_claim.dispatched), false
+            ) as in_hand,
+            coalesce(q.status = 'unknown' and q.attempt = r.attempt, false) as awaited,
+            -- Evidence of an earlier attempt may have settled the entry while this attempt was out: its outcome is kept all the same.
+            coalesce(q.attempt = r.attempt and q.id = any (_claim.dispatched), false) as out_with_this_claim,
+            m.outcome as outcome_before
         from unnest(_list) r
         left join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id
-        left join lateral (
-            select coalesce(
-                q.status = 'processing' and q.claim_id = _claim_id and q.attempt = r.attempt and q.id = any (_claim.dispatched), false
-            ) as in_hand
-        ) held on true
-        left join public.error_classes c on c.class = r.error_class
         left join public.messages m on m.entry_id = r.entry_id and m.attempt = r.attempt
         order by r.entry_id
+    ),
+    judged as materialized (
+        select
+            l.*,
+            -- What may be taken: evidence always; anything else for the attempt in hand, the one awaited, or one on record.
+            l.refusal is null and l.id is not null
+                and (l.outcome = 'accepted' or l.out_with_this_claim or l.awaited or l.outcome_before is not null) as is_taken,
+            coalesce(l.outcome_before = 'accepted' or l.outcome_before = l.outcome, false) as is_known,
+            case
+                when l.refusal is not null or l.id is null then null
+                when l.outcome = 'accepted' then case when l.status_before <> 'sent' then 'sent'::public.entry_status end
+                when not (l.in_hand or l.awaited) then null
+                when l.outcome = 'unknown' then case when l.in_hand then 'unknown'::public.entry_status end
+                when l.outcome = 'not_sent' then 'ready'
+                when c.counts_as_try and l.tries + 1 >= _most_tries then 'failed'
+                else c.moves_to::public.entry_status
+            end as status_after,
+            coalesce(l.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,
+            coalesce(l.outcome = 'rejected' and c.suppresses_recipient, false) as suppresses,
+            case
+                when l.outcome = 'rejected' and c.moves_to = 'ready'
+                    then sendonce.retry_due(
+                        c.first_wait, c.growth, c.longest_wait,
+                        case when c.counts_as_try then l.tries else l.current_attempt - 1 end, l.retry_after, _now
+                    )
+                when l.outcome = 'not_sent' then _now
+            end as due_at,
+            -- A late, definite answer for one that was given up as unknown: the reason gets true, the state stays.
+            coalesce(l.given_up and l.attempt = l.current_attempt and l.outcome = 'rejected', false) as explains_failure,
+            coalesce(l.outcome = 'accepted' and l.first_wamid <> l.provider_message_id, false) as is_second_acceptance
+        from looked_at l
+        left join public.error_classes c on c.class = l.error_class
     ),
     moved as (
         update public.send_queue q
@@ -2661,42 +2787,42 @@ begin
             error_message = case when j.status_after = 'sent' then null else j.error_message end
         from judged j
         where q.id = j.entry_id and (j.status_after is not null or j.explains_failure)
-        returning q.id, q.status
+        returning q.id
     )
     select
         jsonb_build_object(
-            'recorded', count(*) filter (where j.refusal is null and j.exists and not j.is_known and (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
-            'already', count(*) filter (where j.refusal is null and j.exists and j.is_known),
-            'sent', count(*) filter (where moved.status = 'sent'),
-            'failed', count(*) filter (where moved.status = 'failed' and not j.explains_failure),
-            'ready', count(*) filter (where moved.status = 'ready'),
-            'unknown', count(*) filter (where moved.status = 'unknown'),
+            'recorded', count(*) filter (where j.is_taken and not j.is_known),
+            'already', count(*) filter (where j.is_taken and j.is_known),
+            'sent', count(*) filter (where j.status_after = 'sent'),
+            'failed', count(*) filter (where j.status_after = 'failed'),
+            'ready', count(*) filter (where j.status_after = 'ready'),
+            'unknown', count(*) filter (where j.status_after = 'unknown'),
             'refused', coalesce(
                 jsonb_agg(
                     jsonb_build_object(
                         'entry_id', j.entry_id,
-                        'reason', coalesce(j.refusal, case when not j.exists then 'no such entry of this account' else 'this attempt is not in hand' end)
+                        'reason', coalesce(j.refusal, case when j.id is null then 'no such entry of this account' else 'this attempt is not in hand' end)
                     ) order by j.ordinal
-                ) filter (where j.refusal is not null or not j.exists or not (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
+                ) filter (where not j.is_taken),
                 '[]'
             )
         ),
         array_agg(
             row(
-                j.entry_id, j.attempt, j.outcome, j.provider_message_id, coalesce(j.is_second_acceptance, false), j.error_class,
-                j.error_code, j.error_message, null,
-                case when j.in_hand or _claim_open then _claim.worker end, coalesce(_claim.claimed_at, _now)
+                j.entry_id, j.attempt, j.organization_id, j.account_id, j.campaign_id, j.template_id, j.recipient, j.units, j.outcome,
+                j.provider_message_id, j.is_second_acceptance, j.error_class, j.error_code, j.error_message, null, _claim.worker,
+                coalesce(_claim.claimed_at, _now)
             )::sendonce.attempt
             order by j.entry_id
-        ) filter (where j.refusal is null and j.exists and (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
-        array_agg(j.entry_id) filter (where j.refusal is null and j.exists and j.entry_id = any (_claim.dispatched)),
-        array_agg(j.entry_id) filter (where j.refusal is null and j.exists and j.suppresses),
+        ) filter (where j.is_taken),
+        array_agg(j.entry_id) filter (where j.is_taken and (j.out_with_this_claim or (j.outcome = 'accepted' and j.entry_id = any (_claim.dispatched)))),
+        array_agg(j.entry_id) filter (where j.is_taken and not j.is_known and j.suppresses),
         array_agg(j.entry_id) filter (
-            where j.refusal is null and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and not j.has_message
+            where j.is_taken and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and j.outcome_before is null
         )
-    into _judged, _attempts, _closed, _suppress, _undispatched
-    from judged j
-    left join moved on moved.id = j.entry_id;
+    into _told, _attempts, _closed, _suppress, _undispatched
+    -- The move above runs to its end whether it is read or not.
+    from judged j;
 
     if _attempts is not null then
         perform sendonce.write_attempts(_attempts);
@@ -2721,7 +2847,7 @@ begin
     insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
     select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
     from (
-        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || r.error_code as fingerprint,
+        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
             jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
         from unnest(_list) r
         where r.error_class = 'unlisted' and r.refusal is null
@@ -2742,7 +2868,7 @@ begin
     join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
     order by found.kind, found.fingerprint
     on conflict (kind, fingerprint) do nothing;
-    return _judged || jsonb_build_object('claim_open', _claim_open);
+    return _told || jsonb_build_object('claim_open', _claim_open);
 end;
 $$;
 
@@ -2757,6 +2883,9 @@ security definer
 set search_path = ''
 as $$
 begin
+    if jsonb_typeof(_results) is distinct from 'array' then
+        perform sendonce.raise_invalid('results must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_results), 'null')), 'Pass [{"entry_id", "attempt", "outcome", …}].');
+    end if;
     return sendonce.record_results_once(_claim_id, _results);
 exception
     -- Two sessions brought one WAMID for two entries at the same instant. The other one has committed
@@ -2851,12 +2980,12 @@ set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     _most_lost_claims constant integer := 10;
     _now timestamptz := sendonce.now();
     _claim_ids bigint[];
-    _entry_ids bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
     _returned integer;
@@ -2878,8 +3007,8 @@ begin
         return jsonb_build_object('expired', 0, 'returned', 0, 'unknown', 0, 'failed', 0, 'more', false);
     end if;
 
-    select array_agg(locked.id), array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
-    into _entry_ids, _campaign_ids
+    select array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
+    into _campaign_ids
     from (
         select q.id, q.campaign_id
         from public.send_queue q
@@ -2892,10 +3021,13 @@ begin
     end if;
 
     with held as materialized (
-        select q.id, q.attempt, k.worker, k.claimed_at, q.id = any (k.dispatched) as dispatched
+        select
+            q.id, q.attempt, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units,
+            k.worker, k.claimed_at, q.id = any (k.dispatched) as dispatched,
+            q.status = 'processing' and q.claim_id = k.id as in_hand
         from public.claims k, unnest(k.entry_ids) e(id)
         join public.send_queue q on q.id = e.id
-        where k.id = any (_claim_ids) and q.status = 'processing' and q.claim_id = k.id
+        where k.id = any (_claim_ids)
         order by q.id
     ),
     moved as (
@@ -2914,23 +3046,25 @@ begin
             error_code = null,
             error_message = case when held.dispatched then 'the worker told no result before its lease ran out' end
         from held
-        where q.id = held.id
+        where q.id = held.id and held.in_hand
         returning q.id, q.status
     )
     select
-        count(*) filter (where moved.status = 'ready'),
-        count(*) filter (where moved.status = 'unknown'),
-        count(*) filter (where moved.status = 'failed'),
+        (count(*) filter (where moved.status = 'ready'))::integer,
+        (count(*) filter (where moved.status = 'unknown'))::integer,
+        (count(*) filter (where moved.status = 'failed'))::integer,
         array_agg(
             row(
-                held.id, held.attempt, 'unknown', null, false, 'ambiguous', null,
+                held.id, held.attempt, held.organization_id, held.account_id, held.campaign_id, held.template_id, held.recipient,
+                held.units, 'unknown', null, false, 'ambiguous', null,
                 'the worker told no result before its lease ran out', null, held.worker, held.claimed_at
             )::sendonce.attempt
             order by held.id
         ) filter (where held.dispatched)
     into _returned, _unknown, _failed, _attempts
     from held
-    join moved on moved.id = held.id;
+    -- One that a report settled meanwhile is not moved, but what was dispatched leaves its row in messages.
+    left join moved on moved.id = held.id;
 
     if _attempts is not null then
         perform sendonce.write_attempts(_attempts);
@@ -2996,6 +3130,7 @@ security definer
 set search_path = ''
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
     _campaign record;
@@ -3172,13 +3307,18 @@ comment on function sendonce.provider_time(text, timestamptz) is
 
 create function sendonce.read_reports(_provider text, _reports jsonb)
 returns sendonce.report[]
-language sql
+language plpgsql
 volatile
 set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
+declare
+    _now constant timestamptz := sendonce.now();
+    _list sendonce.report[];
+begin
     with parsed as (
         select
             r.ordinality::integer as ordinal,
@@ -3276,7 +3416,7 @@ as $$
     select coalesce(
         array_agg(
             row(
-                p.ordinal, null, p.app, p.sender, p.provider_message_id, p.status, sendonce.provider_time(p.told_at, sendonce.now()),
+                p.ordinal, null, p.app, p.sender, p.provider_message_id, p.status, sendonce.provider_time(p.told_at, _now),
                 p.reference, p.code, p.message, p.proves_acceptance, p.delivery_status, p.account_id,
                 case when p.verdict = 'applied' then p.entry_id end,
                 case when p.verdict = 'applied' then p.attempt end,
@@ -3297,7 +3437,10 @@ as $$
         ),
         '{}'
     )
+    into _list
     from placed p;
+    return _list;
+end;
 $$;
 
 comment on function sendonce.read_reports(text, jsonb) is
@@ -3311,6 +3454,7 @@ set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     _effect record;
@@ -3387,7 +3531,8 @@ begin
     attempts as materialized (
         select array_agg(
             row(
-                t.entry_id, t.attempt, 'accepted', t.provider_message_id,
+                t.entry_id, t.attempt, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units,
+                'accepted', t.provider_message_id,
                 -- The first WAMID stays with the entry; of two attempts told of in one POST, the earlier one's.
                 coalesce(q.provider_message_id, t.first_wamid) <> t.provider_message_id,
                 null, null, null, t.delivered_at, k.worker, coalesce(k.claimed_at, t.sent_at)
@@ -3568,7 +3713,7 @@ declare
     _patience constant interval := interval '7 days';
     _waiting record;
     _list sendonce.report[];
-    _swept bigint[] := '{}';
+    _swept bigint[] := array[]::bigint[];
     _applied integer := 0;
     _given_up integer := 0;
 begin
@@ -3609,7 +3754,7 @@ begin
         from unnest(_list) r
         where l.id = _waiting.ids[r.ordinal];
 
-        select count(*) filter (where r.disposition = 'applied'), count(*) filter (where r.disposition <> 'applied')
+        select (count(*) filter (where r.disposition = 'applied'))::integer, (count(*) filter (where r.disposition <> 'applied'))::integer
         into _applied, _given_up
         from unnest(_list) r;
         perform sendonce.list_refused_reports(
@@ -3959,7 +4104,7 @@ comment on function sendonce.upsert_template(uuid, text, text, text, jsonb) is '
 create function sendonce.campaign_for(_campaign_id uuid, _minimum public.member_role)
 returns public.campaigns
 language plpgsql
-volatile
+stable
 set search_path = ''
 as $$
 declare
@@ -3991,7 +4136,7 @@ comment on function sendonce.lock_campaign(uuid) is 'Called before a campaign''s
 create function sendonce.raise_wrong_state(_campaign public.campaigns, _action text, _allowed text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -4070,6 +4215,8 @@ declare
     _campaign public.campaigns;
     _account public.provider_accounts;
     _template public.templates;
+    _now constant timestamptz := sendonce.now();
+    _scopes text[];
     _rows integer;
     _rejected jsonb;
     _added integer;
@@ -4092,6 +4239,7 @@ begin
     end if;
     select a.* into _account from public.provider_accounts a where a.id = _campaign.account_id;
     select t.* into _template from public.templates t where t.id = _campaign.template_id;
+    _scopes := sendonce.scopes_covering(_template.category);
 
     with given as materialized (
         select
@@ -4124,7 +4272,7 @@ begin
         ) j
         left join public.suppressions s
             on s.organization_id = _campaign.organization_id and s.recipient = j.recipient
-            and sendonce.scope_covers(s.scope, _template.category)
+            and s.scope = any (_scopes)
         -- In recipient order, or two imports that overlap would wait for each other.
         order by j.recipient
         on conflict (campaign_id, recipient) where campaign_id is not null do nothing
@@ -4136,15 +4284,18 @@ begin
                 filter (where j.problem is not null),
             '[]'
         ),
-        (select count(*) from added),
-        (select count(*) from added a where a.status = 'skipped'),
+        (select count(*)::integer from added),
+        (select count(*)::integer from added a where a.status = 'skipped'),
         (
-            select sum(price.rate * a.units)
-            from added a
-            cross join lateral sendonce.rate_in_force(
-                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, a.recipient, sendonce.now()
+            select sum(price.rate * priced.units[price.place])
+            from (
+                select array_agg(a.recipient) as recipients, array_agg(a.units) as units, array_agg(_now) as at
+                from added a
+                where a.status = 'ready'
+            ) priced
+            cross join lateral sendonce.price_recipients(
+                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, priced.recipients, priced.at
             ) price
-            where a.status = 'ready'
         )
     into _rejected, _added, _suppressed, _cost
     from judged j;
@@ -4264,6 +4415,1909 @@ $$;
 
 comment on function sendonce.cancel_campaign(uuid) is 'Called through public.cancel_campaign, which documents it.';
 
+-- 3200_single_messages.sql -----------------------------------------------------------------------
+
+-- Messages that belong to no campaign: a receipt, a code, an answer. One call, one message, and the same
+-- call again is the same message.
+
+create function sendonce.raise_other_body(_idempotency_key text, _entry_id bigint)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    raise exception using
+        errcode = 'SO030',
+        message = 'this idempotency key was used for another message',
+        detail = format('Key "%s" belongs to entry %s, whose account, template, recipient or variables differ.', _idempotency_key, _entry_id),
+        hint = 'Repeat a call unchanged, or use a fresh key for a fresh message.';
+end;
+$$;
+
+comment on function sendonce.raise_other_body(text, bigint) is 'Called by send_message when a key comes with another body. Always raises SO030.';
+
+create function sendonce.send_message(
+    _organization_id uuid, _account_id uuid, _template_id uuid, _recipient text, _variables jsonb default '{}',
+    _idempotency_key text default null
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _account public.provider_accounts;
+    _template public.templates;
+    _given constant jsonb := coalesce(_variables, '{}');
+    _problem text;
+    _suppressed boolean;
+    _entry public.send_queue;
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if _idempotency_key is not null and (btrim(_idempotency_key) = '' or length(_idempotency_key) > 255) then
+        perform sendonce.raise_invalid(
+            'an idempotency key has 1 to 255 characters', format('Got %s.', length(_idempotency_key)),
+            'Use the id of the order, code or request that this message is about, or null for none.'
+        );
+    end if;
+
+    -- Before anything is judged: what was accepted once is answered as it was, whatever has changed since.
+    select q.* into _entry
+    from public.send_queue q
+    where q.organization_id = _organization_id and q.idempotency_key = _idempotency_key;
+    if not found then
+        select a.* into _account from public.provider_accounts a where a.id = _account_id and a.organization_id = _organization_id;
+        if not found then
+            perform sendonce.raise_not_found('account', _account_id::text);
+        end if;
+        select t.* into _template from public.templates t where t.id = _template_id and t.organization_id = _organization_id;
+        if not found then
+            perform sendonce.raise_not_found('template', _template_id::text);
+        end if;
+        if _template.provider <> _account.provider then
+            perform sendonce.raise_invalid(
+                'account and template belong to different providers',
+                format('Account "%s" is %s, template "%s" is %s.', _account.name, _account.provider, _template.name, _template.provider),
+                'Choose both from one provider.'
+            );
+        end if;
+        _problem := case
+            when coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
+            else sendonce.variable_problem(_template.variables, _given)
+        end;
+        if _problem is not null then
+            perform sendonce.raise_invalid('the message cannot be sent as it is', _problem, 'A single message is refused as a whole; nothing was queued.');
+        end if;
+
+        _suppressed := sendonce.is_suppressed(_organization_id, _recipient, _template.category);
+        insert into public.send_queue (
+            organization_id, account_id, template_id, recipient, variables, idempotency_key, status, due_at, error_class, settled_at
+        )
+        values (
+            _organization_id, _account_id, _template_id, _recipient, _given, _idempotency_key,
+            case when _suppressed then 'skipped'::public.entry_status else 'ready' end,
+            case when not _suppressed then sendonce.now() end,
+            case when _suppressed then 'suppressed' end,
+            case when _suppressed then sendonce.now() end
+        )
+        on conflict (organization_id, idempotency_key) where idempotency_key is not null do nothing
+        returning * into _entry;
+        if found then
+            return jsonb_build_object('entry_id', _entry.id, 'status', _entry.status, 'repeated', false);
+        end if;
+
+        -- Another session used the key at the same instant; it has committed, or we would still wait.
+        select q.* into strict _entry
+        from public.send_queue q
+        where q.organization_id = _organization_id and q.idempotency_key = _idempotency_key;
+    end if;
+
+    if (_entry.account_id, _entry.template_id, _entry.recipient, _entry.variables)
+        is distinct from (_account_id, _template_id, _recipient, _given)
+    then
+        perform sendonce.raise_other_body(_idempotency_key, _entry.id);
+    end if;
+    return jsonb_build_object('entry_id', _entry.id, 'status', _entry.status, 'repeated', true);
+end;
+$$;
+
+comment on function sendonce.send_message(uuid, uuid, uuid, text, jsonb, text) is 'Called through public.send_message, which documents it.';
+
+-- 3300_after_the_fact.sql ------------------------------------------------------------------------
+
+-- What a person decides afterwards: send the same again as a new campaign, try failed contacts once more,
+-- settle what nobody knows, and say who is not to be written to.
+--
+-- All of these touch messages that may have gone out. The rule behind each: what may have reached somebody
+-- is sent again only when a person says so for exactly these contacts.
+
+-- Entries with a story to tell: failed, skipped, retried, undelivered. The way from ready over processing to
+-- sent, delivered and read changes neither column, so those updates stay as cheap as without this index.
+create index idx_send_queue_trouble on public.send_queue (campaign_id, id)
+    where error_class is not null or delivery_error_code is not null;
+
+create function sendonce.clone_recipients(
+    _campaign_id uuid, _recipients text, _after bigint default 0, _limit integer default 20000
+)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+set enable_seqscan = off
+as $$
+declare
+    _campaign public.campaigns;
+    _source public.campaigns;
+    _account public.provider_accounts;
+    _template public.templates;
+    _picked bigint[];
+    _last bigint;
+    _examined integer;
+    _counts jsonb;
+    _cost numeric;
+begin
+    _campaign := sendonce.campaign_for(_campaign_id, 'operator');
+    if _recipients is null or _recipients not in ('unsent', 'all') then
+        perform sendonce.raise_invalid(
+            'recipients to clone are "unsent" or "all"', format('Got %s.', coalesce(_recipients, 'null')), 'See clone_campaign.'
+        );
+    end if;
+    if _limit is null or _limit not between 1 and 50000 then
+        perform sendonce.raise_invalid(
+            'a step clones between 1 and 50,000 recipients', format('_limit is %s.', coalesce(_limit::text, 'null')),
+            'Call it again with the "after" it returned, until "more" is false.'
+        );
+    end if;
+    if _campaign.cloned_from is null then
+        perform sendonce.raise_invalid(
+            'this campaign is no clone', format('Campaign %s "%s".', _campaign_id, _campaign.name), 'clone_campaign makes one.'
+        );
+    end if;
+    -- The same lock and the same rule as add_recipients: recipients are frozen at start.
+    _campaign := sendonce.lock_campaign(_campaign_id);
+    if _campaign.status not in ('draft', 'scheduled') then
+        perform sendonce.raise_wrong_state(_campaign, 'add recipients to', 'draft or scheduled');
+    end if;
+    select c.* into _source from public.campaigns c where c.id = _campaign.cloned_from;
+    select a.* into _account from public.provider_accounts a where a.id = _campaign.account_id;
+    select t.* into _template from public.templates t where t.id = _campaign.template_id;
+
+    if _recipients = 'all' then
+        _picked := array(
+            select q.id from public.send_queue q
+            where q.campaign_id = _source.id and q.id > _after
+            order by q.id
+            limit _limit
+        );
+    elsif _source.status = 'cancelled' then
+        -- Its ready entries go nowhere any more, swept or not yet.
+        _picked := array(
+            select q.id from public.send_queue q
+            where q.campaign_id = _source.id and q.id > _after and q.status <> 'sent'
+            order by q.id
+            limit _limit
+        );
+    else
+        -- Elsewhere ready entries will still go out: only what has ended otherwise is unsent.
+        _picked := array(
+            select q.id from public.send_queue q
+            where q.campaign_id = _source.id and q.id > _after and q.error_class is not null
+            order by q.id
+            limit _limit
+        );
+    end if;
+    _examined := cardinality(_picked);
+    _last := coalesce(_picked[_examined], _after);
+
+    with picked as materialized (
+        select q.recipient, q.variables, sendonce.variable_problem(_template.variables, q.variables) is not null as unfit
+        from public.send_queue q
+        where q.id = any (_picked)
+            and (
+                _recipients = 'all'
+                or (
+                    (q.status in ('failed', 'skipped', 'cancelled') or (q.status = 'ready' and _source.status = 'cancelled'))
+                    and q.error_class is distinct from 'outcome_unknown'
+                    -- Whatever became of it later, an attempt that may have gone out counts as gone out.
+                    and not exists (select from public.messages m where m.entry_id = q.id and m.outcome in ('unknown', 'accepted'))
+                )
+            )
+    ),
+    added as (
+        insert into public.send_queue (organization_id, account_id, campaign_id, recipient, variables, status, error_class, settled_at)
+        select
+            _campaign.organization_id, _campaign.account_id, _campaign_id, p.recipient, p.variables,
+            case when s.recipient is null then 'ready'::public.entry_status else 'skipped' end,
+            case when s.recipient is not null then 'suppressed' end,
+            case when s.recipient is not null then sendonce.now() end
+        from picked p
+        left join public.suppressions s
+            on s.organization_id = _campaign.organization_id and s.recipient = p.recipient
+            and sendonce.scope_covers(s.scope, _template.category)
+        where not p.unfit
+        order by p.recipient
+        on conflict (campaign_id, recipient) where campaign_id is not null do nothing
+        returning recipient, status, units
+    )
+    select
+        jsonb_build_object(
+            'added', (select count(*) from added),
+            'suppressed', (select count(*) from added a where a.status = 'skipped'),
+            -- The template has got other variables since.
+            'rejected', (select count(*) from picked p where p.unfit)
+        ),
+        (
+            select sum(price.rate * a.units)
+            from added a
+            cross join lateral sendonce.rate_in_force(
+                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, a.recipient, sendonce.now()
+            ) price
+            where a.status = 'ready'
+        )
+    into _counts, _cost;
+
+    if _cost > 0 then
+        update public.campaigns c set estimated_cost = c.estimated_cost + _cost where c.id = _campaign_id;
+    end if;
+    return _counts || jsonb_build_object('after', _last, 'more', _examined >= _limit);
+end;
+$$;
+
+comment on function sendonce.clone_recipients(uuid, text, bigint, integer) is 'Called through public.clone_recipients, which documents it, and by clone_campaign.';
+
+create function sendonce.clone_campaign(_campaign_id uuid, _recipients text default 'none')
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _source public.campaigns;
+    _clone_id uuid;
+    _step jsonb := jsonb_build_object('added', 0, 'suppressed', 0, 'rejected', 0, 'after', 0, 'more', false);
+begin
+    _source := sendonce.campaign_for(_campaign_id, 'operator');
+    if _recipients is null or _recipients not in ('none', 'unsent', 'all') then
+        perform sendonce.raise_invalid(
+            'recipients to clone are "none", "unsent" or "all"', format('Got %s.', coalesce(_recipients, 'null')),
+            'Unsent are those who ended without a message and cannot have got one.'
+        );
+    end if;
+
+    -- The account's currency of today: the source's may be one that it no longer uses.
+    insert into public.campaigns (
+        organization_id, account_id, template_id, name, currency, priority, window_start, window_end, window_time_zone,
+        maximum_failure_rate, cloned_from
+    )
+    select
+        _source.organization_id, _source.account_id, _source.template_id, _source.name || ' (copy)', a.currency, _source.priority,
+        _source.window_start, _source.window_end, _source.window_time_zone, _source.maximum_failure_rate, _source.id
+    from public.provider_accounts a
+    where a.id = _source.account_id
+    returning id into _clone_id;
+
+    if _recipients <> 'none' then
+        -- The first step only, so that the time is bounded whatever the size.
+        _step := sendonce.clone_recipients(_clone_id, _recipients);
+    end if;
+    perform sendonce.log_event(
+        _source.organization_id, _clone_id, _source.account_id, 'campaign.created',
+        jsonb_build_object('name', _source.name || ' (copy)', 'cloned_from', _source.id, 'recipients', _recipients)
+    );
+    return jsonb_build_object('campaign_id', _clone_id) || _step;
+end;
+$$;
+
+comment on function sendonce.clone_campaign(uuid, text) is 'Called through public.clone_campaign, which documents it.';
+
+create function sendonce.retry_failed(_campaign_id uuid, _classes text[] default null, _limit integer default 10000)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+-- By the index of the entries in trouble, whatever the statistics say.
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+as $$
+declare
+    _campaign public.campaigns;
+    _unlisted text;
+    _picked bigint[];
+    _moved integer := 0;
+begin
+    _campaign := sendonce.campaign_for(_campaign_id, 'operator');
+    if _limit is null or _limit not between 1 and 50000 then
+        perform sendonce.raise_invalid(
+            'a step retries between 1 and 50,000 entries', format('_limit is %s.', coalesce(_limit::text, 'null')),
+            'Call it again until "more" is false.'
+        );
+    end if;
+    if _classes is not null then
+        select string_agg(coalesce(given.class, 'null'), ', ') into _unlisted
+        from unnest(_classes) given(class)
+        where not exists (select from public.error_classes e where e.class = given.class);
+        if _unlisted is not null or cardinality(_classes) = 0 then
+            perform sendonce.raise_invalid(
+                'no such class of error: ' || coalesce(_unlisted, '(none was named)'),
+                'A class that does not exist would retry nothing, silently.',
+                'failure_breakdown lists the classes of this campaign; null retries all but outcome_unknown.'
+            );
+        end if;
+    end if;
+    if _campaign.status not in ('running', 'paused', 'completed') then
+        perform sendonce.raise_wrong_state(_campaign, 'retry', 'running, paused or completed; clone_campaign sends to the unsent of a cancelled one');
+    end if;
+
+    -- The entries first, the campaign by the counting trigger after them: the order of everybody who moves entries.
+    _picked := array(
+        select q.id
+        from public.send_queue q
+        where q.campaign_id = _campaign_id
+            and q.error_class is not null
+            and q.status = 'failed'
+            -- What may have gone out is sent again only where a person asked for just that.
+            and (case when _classes is null then q.error_class <> 'outcome_unknown' else q.error_class = any (_classes) end)
+        order by q.id
+        limit _limit + 1
+    );
+    if cardinality(_picked) > 0 then
+        perform from public.send_queue q where q.id = any (_picked[:_limit]) order by q.id for no key update;
+        -- Judged again under the lock; the attempts keep why they failed.
+        update public.send_queue q
+        set status = 'ready', tries = 0, lost_claims = 0, error_class = null, error_code = null, error_message = null
+        where q.id = any (_picked[:_limit])
+            and q.status = 'failed'
+            and (case when _classes is null then q.error_class <> 'outcome_unknown' else q.error_class = any (_classes) end);
+        get diagnostics _moved = row_count;
+        -- The counting trigger holds the campaign now. Cancelled meanwhile, nothing of this may stay.
+        select c.* into _campaign from public.campaigns c where c.id = _campaign_id;
+        if _campaign.status = 'cancelled' then
+            perform sendonce.raise_wrong_state(_campaign, 'retry', 'running, paused or completed');
+        end if;
+    end if;
+    if _moved > 0 then
+        perform sendonce.log_event(
+            _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.retried',
+            jsonb_build_object('moved', _moved, 'classes', to_jsonb(_classes))
+        );
+    end if;
+    return jsonb_build_object('moved', _moved, 'more', cardinality(_picked) > _limit);
+end;
+$$;
+
+comment on function sendonce.retry_failed(uuid, text[], integer) is 'Called through public.retry_failed, which documents it.';
+
+create function sendonce.resolve_unknown(_entry_id bigint, _decision text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _entry public.send_queue;
+    _campaign public.campaigns;
+begin
+    select q.* into _entry from public.send_queue q where q.id = _entry_id;
+    perform sendonce.require_role(_entry.organization_id, 'operator');
+    if _entry.id is null then
+        perform sendonce.raise_not_found('entry', _entry_id::text);
+    end if;
+    -- Nobody can decide that it was sent: that takes the provider's message id, and so its own word.
+    if _decision is null or _decision not in ('retry', 'fail') then
+        perform sendonce.raise_invalid(
+            'a decision is "retry" or "fail"', format('Got %s.', coalesce(_decision, 'null')),
+            'retry may send a second message to somebody who got the first; fail lists the entry as outcome_unknown.'
+        );
+    end if;
+
+    select q.* into _entry from public.send_queue q where q.id = _entry_id for no key update;
+    if _entry.status <> 'unknown' then
+        raise exception using
+            errcode = 'SO006',
+            message = format('cannot resolve an entry that is %s', _entry.status),
+            detail = format('Entry %s is %s: its outcome has become known, or somebody was faster.', _entry_id, _entry.status),
+            hint = 'Look at it again; retry_failed sends a failed one once more.';
+    end if;
+
+    update public.send_queue q
+    set status = case when _decision = 'retry' then 'ready'::public.entry_status else 'failed' end,
+        tries = 0,
+        lost_claims = 0,
+        error_class = case when _decision = 'fail' then 'outcome_unknown' end,
+        error_code = case when _decision = 'fail' then q.error_code end,
+        error_message = case when _decision = 'fail' then q.error_message end
+    where q.id = _entry_id
+    returning * into _entry;
+    -- The counting trigger holds the campaign now: what it says cannot change before we commit.
+    select c.* into _campaign from public.campaigns c where c.id = _entry.campaign_id;
+    if _decision = 'retry' and _campaign.status = 'cancelled' then
+        perform sendonce.raise_wrong_state(_campaign, 'send again an entry of', 'running or paused; decide "fail"');
+    end if;
+
+    perform sendonce.log_event(
+        _entry.organization_id, _entry.campaign_id, _entry.account_id, 'entry.resolved',
+        jsonb_build_object('entry_id', _entry_id, 'attempt', _entry.attempt, 'decision', _decision)
+    );
+    return jsonb_build_object('entry_id', _entry_id, 'status', _entry.status);
+end;
+$$;
+
+comment on function sendonce.resolve_unknown(bigint, text) is 'Called through public.resolve_unknown, which documents it.';
+
+create function sendonce.suppress(_organization_id uuid, _recipient text, _scope text, _reason text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    if coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then
+        perform sendonce.raise_invalid('a recipient is an E.164 number', 'It needs + and 7 to 15 digits, no spaces.', 'Such as +4915550001234.');
+    end if;
+    if _scope is null or _scope not in ('marketing', 'all') then
+        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
+    end if;
+    if coalesce(btrim(_reason), '') = '' then
+        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the person asked for it.');
+    end if;
+
+    insert into public.suppressions (organization_id, recipient, scope, reason)
+    values (_organization_id, _recipient, _scope, _reason)
+    -- Never withholds less than before: that is unsuppress's business.
+    on conflict (organization_id, recipient) do update
+    set scope = case when public.suppressions.scope = 'all' then 'all' else excluded.scope end,
+        reason = excluded.reason;
+    perform sendonce.log_event(
+        _organization_id, null, null, 'recipient.suppressed',
+        jsonb_build_object('recipient', _recipient, 'scope', _scope, 'reason', _reason)
+    );
+end;
+$$;
+
+comment on function sendonce.suppress(uuid, text, text, text) is 'Called through public.suppress, which documents it.';
+
+create function sendonce.unsuppress(_organization_id uuid, _recipient text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _suppression public.suppressions;
+begin
+    perform sendonce.require_role(_organization_id, 'admin');
+    delete from public.suppressions s
+    where s.organization_id = _organization_id and s.recipient = _recipient
+    returning * into _suppression;
+    if not found then
+        perform sendonce.raise_not_found('suppression', _recipient);
+    end if;
+    perform sendonce.log_event(
+        _organization_id, null, null, 'recipient.unsuppressed',
+        jsonb_build_object('recipient', _recipient, 'scope', _suppression.scope, 'reason', _suppression.reason, 'by', _suppression.created_by)
+    );
+end;
+$$;
+
+comment on function sendonce.unsuppress(uuid, text) is 'Called through public.unsuppress, which documents it.';
+
+-- 3400_reading.sql -------------------------------------------------------------------------------
+
+-- What a dashboard reads. Invoker functions: row level security decides what is seen, and a campaign of
+-- somebody else's is one that does not exist.
+--
+-- Every number is read off the rows' own counters, so that all pages show the same one. An API cuts sets
+-- at 1,000 rows: statistics are one row, lists are paged by key.
+
+create function sendonce.next_window_opening(_start time, _end time, _time_zone text, _at timestamptz)
+returns timestamptz
+language sql
+stable
+set search_path = ''
+as $$
+    -- Today's opening or, once that is past, tomorrow's: by the local calendar, so that a change of the
+    -- clocks in between moves it as it moves the people.
+    select case
+        when sendonce.window_is_open(_start, _end, _time_zone, _at) then null
+        when (_at at time zone _time_zone)::time < _start
+            then ((_at at time zone _time_zone)::date + _start) at time zone _time_zone
+        else ((_at at time zone _time_zone)::date + 1 + _start) at time zone _time_zone
+    end;
+$$;
+
+comment on function sendonce.next_window_opening(time, time, text, timestamptz) is
+    'Called by campaign_progress. Returns when the sending hours begin next, null while they last.';
+
+create function public.campaign_progress(_campaign_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    _now constant timestamptz := sendonce.now();
+    _progress jsonb;
+begin
+    -- Three look-ups by primary key, at any size: no entry is touched.
+    select jsonb_build_object(
+        'campaign_id', c.id,
+        'organization_id', c.organization_id,
+        'account_id', c.account_id,
+        'template_id', c.template_id,
+        'name', c.name,
+        'status', c.status,
+        'progress', c.progress,
+        'total_contacts', c.total_contacts,
+        'total_sent', c.total_sent,
+        'total_failed', c.total_failed,
+        'total_skipped', c.total_skipped,
+        'total_cancelled', c.total_cancelled,
+        'total_unknown', c.total_unknown,
+        'total_delivered', c.total_delivered,
+        'total_read', c.total_read,
+        'total_undelivered', c.total_undelivered,
+        'settled', settled.count,
+        'unsettled', c.total_contacts - settled.count,
+        'estimated_cost', c.estimated_cost,
+        'actual_cost', c.actual_cost,
+        'currency', c.currency,
+        'created_at', c.created_at,
+        'scheduled_at', c.scheduled_at,
+        'started_at', c.started_at,
+        'paused_at', c.paused_at,
+        'pause_reason', c.pause_reason,
+        'completed_at', c.completed_at,
+        'cancelled_at', c.cancelled_at,
+        -- Why nothing goes out although the campaign runs.
+        'account_paused', a.pause_reason,
+        'account_resting_until', case when a.resting_until > _now then a.resting_until end,
+        'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
+        'waiting_for_window', c.status = 'running' and opening.at is not null,
+        'next_window_opening', opening.at
+    )
+    into _progress
+    from public.campaigns c
+    join public.provider_accounts a on a.id = c.account_id
+    join public.templates t on t.id = c.template_id
+    cross join lateral (
+        select c.total_sent + c.total_failed + c.total_skipped + c.total_cancelled as count
+    ) settled
+    cross join lateral (
+        select case
+            when c.status in ('draft', 'scheduled', 'running', 'paused')
+                then sendonce.next_window_opening(c.window_start, c.window_end, c.window_time_zone, _now)
+        end as at
+    ) opening
+    where c.id = _campaign_id;
+    if not found then
+        perform sendonce.raise_not_found('campaign', _campaign_id::text);
+    end if;
+    return _progress;
+end;
+$$;
+
+comment on function public.campaign_progress(uuid) is
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+
+create function sendonce.check_page(_limit integer)
+returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    if _limit is null or _limit not between 1 and 1000 then
+        perform sendonce.raise_invalid(
+            'a page has between 1 and 1,000 rows', format('_limit is %s.', coalesce(_limit::text, 'null')),
+            'Ask for the next page with the key of the last row.'
+        );
+    end if;
+end;
+$$;
+
+comment on function sendonce.check_page(integer) is 'Called by every list. Raises SO005 for a page that an API would cut.';
+
+create function public.list_campaigns(_organization_id uuid, _after uuid default null, _limit integer default 100)
+returns setof public.campaigns
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    _last public.campaigns;
+begin
+    perform sendonce.check_page(_limit);
+    if _after is not null then
+        select c.* into _last from public.campaigns c where c.id = _after and c.organization_id = _organization_id;
+        if not found then
+            perform sendonce.raise_not_found('campaign', _after::text);
+        end if;
+    end if;
+    return query
+    select c.*
+    from public.campaigns c
+    where c.organization_id = _organization_id
+        and (_last.id is null or c.created_at < _last.created_at or (c.created_at = _last.created_at and c.id > _last.id))
+    order by c.created_at desc, c.id
+    limit _limit;
+end;
+$$;
+
+comment on function public.list_campaigns(uuid, uuid, integer) is
+    'Called by members. Returns a page of campaigns, the newest first; _after is the id of the last one seen. Raises SO004 for an _after that is not there, SO005 for a page beyond 1,000.';
+
+create function public.campaign_entries(
+    _campaign_id uuid, _status public.entry_status default null, _after bigint default 0, _limit integer default 100
+)
+returns setof public.send_queue
+language plpgsql
+stable
+security invoker
+set search_path = ''
+-- Each page by its index, whatever the statistics say.
+set enable_seqscan = off
+set enable_bitmapscan = off
+as $$
+begin
+    perform sendonce.check_page(_limit);
+    if not exists (select from public.campaigns c where c.id = _campaign_id) then
+        perform sendonce.raise_not_found('campaign', _campaign_id::text);
+    end if;
+
+    if _status is null then
+        return query
+        select q.* from public.send_queue q
+        where q.campaign_id = _campaign_id and q.id > _after
+        order by q.id
+        limit _limit;
+    elsif _status in ('failed', 'skipped') then
+        -- Few among many, and each with a class: by the index of the entries in trouble.
+        return query
+        select q.* from public.send_queue q
+        where q.campaign_id = _campaign_id and q.id > _after and q.status = _status and q.error_class is not null
+        order by q.id
+        limit _limit;
+    elsif _status = 'processing' then
+        -- A handful among millions: what the open claims hold.
+        return query
+        select q.* from public.send_queue q
+        where q.campaign_id = _campaign_id and q.id > _after and q.status = _status
+            and q.id in (
+                select held.id
+                from public.campaigns c
+                join public.claims k on k.account_id = c.account_id
+                cross join lateral unnest(k.entry_ids) held(id)
+                where c.id = _campaign_id
+            )
+        order by q.id
+        limit _limit;
+    elsif _status = 'unknown' then
+        return query
+        select q.* from public.send_queue q
+        where q.account_id = (select c.account_id from public.campaigns c where c.id = _campaign_id)
+            and q.unknown_since is not null
+            and q.campaign_id = _campaign_id and q.id > _after and q.status = _status
+        order by q.id
+        limit _limit;
+    else
+        return query
+        select q.* from public.send_queue q
+        where q.campaign_id = _campaign_id and q.id > _after and q.status = _status
+        order by q.id
+        limit _limit;
+    end if;
+end;
+$$;
+
+comment on function public.campaign_entries(uuid, public.entry_status, bigint, integer) is
+    'Called by members. Returns a page of the campaign''s entries in id order, of one status or of all; _after is the id of the last one seen. Raises SO004, SO005 for a page beyond 1,000.';
+
+create function public.campaign_timeline(_campaign_id uuid, _bucket interval default interval '1 minute')
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    _most_buckets constant integer := 1000;
+    _origin constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
+    _points jsonb;
+    _count integer;
+begin
+    if not exists (select from public.campaigns c where c.id = _campaign_id) then
+        perform sendonce.raise_not_found('campaign', _campaign_id::text);
+    end if;
+    if _bucket is null or _bucket < interval '1 second' or extract(month from _bucket) <> 0 or extract(year from _bucket) <> 0 then
+        perform sendonce.raise_invalid(
+            'a bucket is a length of time from 1 second on', format('Got %s.', coalesce(_bucket::text, 'null')),
+            'Months and years have no fixed length; use days.'
+        );
+    end if;
+
+    with happened as (
+        select date_bin(_bucket, told.at, _origin) as bucket, told.what, count(*) as entries
+        from public.send_queue q
+        cross join lateral (
+            values
+                (case when q.status = 'sent' then q.sent_at else q.settled_at end, q.status::text),
+                (q.delivered_at, 'delivered'),
+                (q.read_at, 'read')
+        ) told(at, what)
+        where q.campaign_id = _campaign_id and told.at is not null
+        group by 1, 2
+    ),
+    per_bucket as (
+        select
+            h.bucket,
+            coalesce(sum(h.entries) filter (where h.what = 'sent'), 0) as sent,
+            coalesce(sum(h.entries) filter (where h.what = 'failed'), 0) as failed,
+            coalesce(sum(h.entries) filter (where h.what = 'skipped'), 0) as skipped,
+            coalesce(sum(h.entries) filter (where h.what = 'cancelled'), 0) as cancelled,
+            coalesce(sum(h.entries) filter (where h.what = 'delivered'), 0) as delivered,
+            coalesce(sum(h.entries) filter (where h.what = 'read'), 0) as read
+        from happened h
+        group by h.bucket
+    )
+    select
+        count(*),
+        coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'at', p.bucket, 'sent', p.sent, 'failed', p.failed, 'skipped', p.skipped, 'cancelled', p.cancelled,
+                    'delivered', p.delivered, 'read', p.read
+                ) order by p.bucket
+            ),
+            '[]'
+        )
+    into _count, _points
+    from per_bucket p;
+    if _count > _most_buckets then
+        perform sendonce.raise_invalid(
+            'too many buckets', format('%s of %s each; at most %s.', _count, _bucket, _most_buckets), 'Choose longer ones.'
+        );
+    end if;
+    return jsonb_build_object('campaign_id', _campaign_id, 'bucket_seconds', extract(epoch from _bucket), 'points', _points);
+end;
+$$;
+
+comment on function public.campaign_timeline(uuid, interval) is
+    'Called by members. Returns one object: how many contacts were sent, failed, skipped, cancelled, delivered and read in each bucket in which anything happened, as things stand now. It reads every entry of the campaign. Raises SO004, SO005 for a bucket that is no length of time or for more than 1,000 of them.';
+
+create function public.failure_breakdown(_campaign_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    _breakdown jsonb;
+begin
+    if not exists (select from public.campaigns c where c.id = _campaign_id) then
+        perform sendonce.raise_not_found('campaign', _campaign_id::text);
+    end if;
+    -- By the index of the entries in trouble: what went well is not read.
+    with counted as (
+        select q.status, q.error_class, q.error_code, count(*) as contacts, min(q.error_message) as example
+        from public.send_queue q
+        where q.campaign_id = _campaign_id and q.error_class is not null and q.status in ('failed', 'skipped')
+        group by q.status, q.error_class, q.error_code
+    ),
+    undelivered as (
+        select q.delivery_error_code as code, count(*) as contacts
+        from public.send_queue q
+        where q.campaign_id = _campaign_id and q.delivery_error_code is not null
+        group by q.delivery_error_code
+    )
+    select jsonb_build_object(
+        'campaign_id', _campaign_id,
+        'failed', coalesce(
+            (
+                select jsonb_agg(
+                    jsonb_build_object(
+                        'class', n.error_class, 'code', n.error_code, 'contacts', n.contacts, 'meaning', e.meaning, 'example', n.example
+                    ) order by n.contacts desc, n.error_class, n.error_code
+                )
+                from counted n
+                left join public.error_classes e on e.class = n.error_class
+                where n.status = 'failed'
+            ),
+            '[]'
+        ),
+        'skipped', coalesce(
+            (
+                select jsonb_agg(jsonb_build_object('class', n.error_class, 'contacts', n.contacts) order by n.contacts desc, n.error_class)
+                from counted n
+                where n.status = 'skipped'
+            ),
+            '[]'
+        ),
+        'undelivered', coalesce(
+            (
+                select jsonb_agg(
+                    jsonb_build_object('class', p.class, 'code', u.code, 'contacts', u.contacts, 'meaning', e.meaning)
+                    order by u.contacts desc, u.code
+                )
+                from undelivered u
+                cross join (select a.provider from public.campaigns c join public.provider_accounts a on a.id = c.account_id where c.id = _campaign_id) via
+                left join public.provider_errors p on p.provider = via.provider and p.code = u.code
+                left join public.error_classes e on e.class = p.class
+            ),
+            '[]'
+        )
+    )
+    into _breakdown;
+    return _breakdown;
+end;
+$$;
+
+comment on function public.failure_breakdown(uuid) is
+    'Called by members. Returns one object: failed by class and code, skipped by class, undelivered by the code in the report, each with contacts and meaning. Raises SO004.';
+
+create function public.queue_stats(_organization_id uuid)
+returns jsonb
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+declare
+    _now constant timestamptz := sendonce.now();
+    _stats jsonb;
+begin
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    -- From counters and claims, which are few; of the entries only single messages are counted, by index.
+    with active as (
+        select
+            c.account_id,
+            count(*) as campaigns,
+            count(*) filter (where c.status = 'running') as running,
+            sum(c.total_contacts - c.total_sent - c.total_failed - c.total_skipped - c.total_cancelled) as unsettled,
+            sum(c.total_unknown) as unknown
+        from public.campaigns c
+        where c.organization_id = _organization_id and c.status in ('running', 'paused')
+        group by c.account_id
+    ),
+    in_hand as (
+        select
+            k.account_id, count(*) as claims, count(distinct k.worker) as workers,
+            sum(cardinality(k.entry_ids)) as entries, sum(cardinality(k.dispatched)) as dispatched
+        from public.claims k
+        where k.organization_id = _organization_id
+        group by k.account_id
+    ),
+    per_account as (
+        select
+            a.id, a.name, a.provider, a.sender, a.paused_at, a.pause_reason, a.current_rate, a.maximum_rate,
+            case when a.resting_until > _now then a.resting_until end as resting_until,
+            coalesce(n.campaigns, 0) as campaigns,
+            coalesce(n.running, 0) as running,
+            coalesce(n.unsettled, 0) as unsettled,
+            coalesce(n.unknown, 0) as unknown,
+            coalesce(h.claims, 0) as claims,
+            coalesce(h.workers, 0) as workers,
+            coalesce(h.entries, 0) as in_hand,
+            coalesce(h.dispatched, 0) as dispatched,
+            (
+                select count(*) from public.send_queue q
+                where q.account_id = a.id and q.campaign_id is null and q.due_at is not null
+            ) as single_waiting,
+            (
+                select count(*) from public.send_queue q
+                where q.account_id = a.id and q.campaign_id is null and q.unknown_since is not null
+            ) as single_unknown
+        from public.provider_accounts a
+        left join active n on n.account_id = a.id
+        left join in_hand h on h.account_id = a.id
+        where a.organization_id = _organization_id
+    )
+    select jsonb_build_object(
+        'organization_id', _organization_id,
+        'active_campaigns', coalesce(sum(p.campaigns), 0),
+        'running_campaigns', coalesce(sum(p.running), 0),
+        'unsettled', coalesce(sum(p.unsettled), 0),
+        'unknown', coalesce(sum(p.unknown + p.single_unknown), 0),
+        'in_hand', coalesce(sum(p.in_hand), 0),
+        'single_waiting', coalesce(sum(p.single_waiting), 0),
+        'accounts', coalesce(
+            jsonb_agg(
+                jsonb_build_object(
+                    'account_id', p.id, 'name', p.name, 'provider', p.provider, 'sender', p.sender,
+                    'paused_at', p.paused_at, 'pause_reason', p.pause_reason, 'resting_until', p.resting_until,
+                    'current_rate', p.current_rate, 'maximum_rate', p.maximum_rate,
+                    'active_campaigns', p.campaigns, 'running_campaigns', p.running, 'unsettled', p.unsettled,
+                    'unknown', p.unknown + p.single_unknown,
+                    'claims', p.claims, 'workers', p.workers, 'in_hand', p.in_hand, 'dispatched', p.dispatched,
+                    'single_waiting', p.single_waiting
+                ) order by p.name
+            ),
+            '[]'
+        )
+    )
+    into _stats
+    from per_account p;
+    return _stats;
+end;
+$$;
+
+comment on function public.queue_stats(uuid) is
+    'Called by members. Returns one object with the organization''s queue and that of each account: active campaigns, unsettled contacts, unknown ones, what workers hold (in_hand, dispatched of it), single messages waiting, rate and pause. Raises SO004.';
+
+create function public.unknown_entries(
+    _organization_id uuid, _campaign_id uuid default null, _after bigint default 0, _limit integer default 100
+)
+returns table (
+    entry_id bigint, campaign_id uuid, account_id uuid, recipient text, attempt integer, worker text, claimed_at timestamptz,
+    unknown_since timestamptz, settles_at timestamptz, why text
+)
+language plpgsql
+stable
+security invoker
+set search_path = ''
+as $$
+begin
+    perform sendonce.check_page(_limit);
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    return query
+    select
+        q.id, q.campaign_id, q.account_id, q.recipient, q.attempt, m.worker, m.claimed_at, q.unknown_since,
+        case when a.on_unknown = 'fail' then q.unknown_since + a.unknown_window end,
+        coalesce(q.error_message, m.error_message)
+    from public.provider_accounts a
+    join public.send_queue q on q.account_id = a.id and q.unknown_since is not null
+    left join public.messages m on m.entry_id = q.id and m.attempt = q.attempt
+    where a.organization_id = _organization_id
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and q.id > _after
+    order by q.id
+    limit _limit;
+end;
+$$;
+
+comment on function public.unknown_entries(uuid, uuid, bigint, integer) is
+    'Called by members. Returns a page of the entries that may have gone out or not: since when, in which attempt, claimed when by which worker, and when they end as failed by themselves (settles_at; null where the account holds them for a person, see resolve_unknown). Raises SO004, SO005 for a page beyond 1,000.';
+
+-- 3500_checking.sql ------------------------------------------------------------------------------
+
+-- Counters against rows: a check that shows both, and a repair that believes the rows.
+--
+-- Neither should ever find anything, because counters move in the transaction that moves the rows. They
+-- are for the day on which somebody has disabled a trigger, or a restore has brought half of something.
+
+create type sendonce.counters as (
+    campaign_id uuid,
+    total_contacts integer,
+    total_sent integer,
+    total_failed integer,
+    total_skipped integer,
+    total_cancelled integer,
+    total_unknown integer,
+    total_delivered integer,
+    total_read integer,
+    total_undelivered integer,
+    actual_cost numeric,
+    last_settled_at timestamptz
+);
+
+comment on type sendonce.counters is 'The counters and the cost of one campaign as its rows prove them.';
+
+create function sendonce.prove_counters(_campaign_ids uuid[])
+returns setof sendonce.counters
+language plpgsql
+stable
+set search_path = ''
+-- One campaign or all of them: each wants a plan of its own.
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+    return query
+    with counted as (
+        select
+            q.campaign_id,
+            count(*) as contacts,
+            count(*) filter (where q.status = 'sent') as sent,
+            count(*) filter (where q.status = 'failed') as failed,
+            count(*) filter (where q.status = 'skipped') as skipped,
+            count(*) filter (where q.status = 'cancelled') as cancelled,
+            count(*) filter (where q.status = 'unknown') as unknown,
+            count(*) filter (where q.delivery_status >= 'delivered') as delivered,
+            count(*) filter (where q.delivery_status = 'read') as read,
+            count(*) filter (where q.delivery_status = 'undelivered') as undelivered,
+            max(q.settled_at) as last_settled_at
+        from public.send_queue q
+        where q.campaign_id is not null and (_campaign_ids is null or q.campaign_id = any (_campaign_ids))
+        group by q.campaign_id
+    ),
+    charged as (
+        select m.campaign_id, sum(m.cost) as cost
+        from public.messages m
+        where _campaign_ids is null and m.campaign_id is not null
+        group by m.campaign_id
+        union all
+        -- messages has no index by campaign: its rows are found by their entries.
+        select q.campaign_id, sum(m.cost)
+        from public.send_queue q
+        join public.messages m on m.entry_id = q.id
+        where q.campaign_id = any (_campaign_ids)
+        group by q.campaign_id
+    )
+    select
+        c.id, coalesce(n.contacts, 0)::integer, coalesce(n.sent, 0)::integer, coalesce(n.failed, 0)::integer,
+        coalesce(n.skipped, 0)::integer, coalesce(n.cancelled, 0)::integer, coalesce(n.unknown, 0)::integer,
+        coalesce(n.delivered, 0)::integer, coalesce(n.read, 0)::integer, coalesce(n.undelivered, 0)::integer,
+        coalesce(charged.cost, 0), n.last_settled_at
+    from public.campaigns c
+    left join counted n on n.campaign_id = c.id
+    left join charged on charged.campaign_id = c.id
+    where _campaign_ids is null or c.id = any (_campaign_ids);
+end;
+$$;
+
+comment on function sendonce.prove_counters(uuid[]) is
+    'Called by check_campaigns, repair_campaign and verify_invariants. Returns what the rows prove for these campaigns, null for all: each counter counted anew, and the cost of all attempts.';
+
+create function sendonce.claimed_and_proven(_campaign public.campaigns, _proof sendonce.counters, out claims jsonb, out proves jsonb)
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    _settled integer;
+begin
+    claims := jsonb_build_object(
+        'status', _campaign.status,
+        'progress', _campaign.progress,
+        'total_contacts', _campaign.total_contacts,
+        'total_sent', _campaign.total_sent,
+        'total_failed', _campaign.total_failed,
+        'total_skipped', _campaign.total_skipped,
+        'total_cancelled', _campaign.total_cancelled,
+        'total_unknown', _campaign.total_unknown,
+        'total_delivered', _campaign.total_delivered,
+        'total_read', _campaign.total_read,
+        'total_undelivered', _campaign.total_undelivered,
+        'actual_cost', _campaign.actual_cost
+    );
+    _settled := _proof.total_sent + _proof.total_failed + _proof.total_skipped + _proof.total_cancelled;
+    proves := jsonb_build_object(
+        'status', case
+            when _campaign.status in ('running', 'paused') and _settled = _proof.total_contacts then 'completed'
+            -- Not running: a repair must not be what sends messages.
+            when _campaign.status = 'completed' and _settled < _proof.total_contacts then 'paused'
+            else _campaign.status::text
+        end,
+        'progress', (
+            case
+                when _proof.total_contacts > 0 then floor(_settled * 10000.0 / _proof.total_contacts) / 100
+                when _campaign.status in ('draft', 'scheduled') then 0
+                else 100
+            end
+        )::numeric(5, 2),
+        'total_contacts', _proof.total_contacts,
+        'total_sent', _proof.total_sent,
+        'total_failed', _proof.total_failed,
+        'total_skipped', _proof.total_skipped,
+        'total_cancelled', _proof.total_cancelled,
+        'total_unknown', _proof.total_unknown,
+        'total_delivered', _proof.total_delivered,
+        'total_read', _proof.total_read,
+        'total_undelivered', _proof.total_undelivered,
+        'actual_cost', _proof.actual_cost::numeric(14, 6)
+    );
+end;
+$$;
+
+comment on function sendonce.claimed_and_proven(public.campaigns, sendonce.counters) is
+    'Called by check_campaigns and repair_campaign. Returns what the campaign''s row claims and what its entries prove, in the same words.';
+
+create function sendonce.check_campaigns(_organization_id uuid default null)
+returns table (campaign_id uuid, organization_id uuid, name text, matches boolean, claims jsonb, proves jsonb)
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+    _campaign_ids uuid[];
+begin
+    if _organization_id is not null then
+        perform sendonce.require_role(_organization_id, 'viewer');
+    end if;
+    if _organization_id is not null or not sendonce.caller_is_operator_of_all() then
+        _campaign_ids := array(
+            select c.id from public.campaigns c
+            where c.organization_id = _organization_id
+                or (_organization_id is null and c.organization_id in (select sendonce.caller_organizations()))
+        );
+    end if;
+
+    return query
+    select c.id, c.organization_id, c.name, told.claims = told.proves, told.claims, told.proves
+    from sendonce.prove_counters(_campaign_ids) proof
+    join public.campaigns c on c.id = proof.campaign_id
+    cross join lateral sendonce.claimed_and_proven(c, proof) told
+    -- Those that are off first: where an API cuts the set, it cuts what is in order.
+    order by told.claims = told.proves, c.created_at desc, c.id;
+end;
+$$;
+
+comment on function sendonce.check_campaigns(uuid) is 'Called through public.check_campaigns, which documents it.';
+
+create function sendonce.repair_campaign(_campaign_id uuid, _dry_run boolean default true)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _now constant timestamptz := sendonce.now();
+    _campaign public.campaigns;
+    _last_settled_at timestamptz;
+    _claims jsonb;
+    _proves jsonb;
+begin
+    if _dry_run is null then
+        perform sendonce.raise_invalid('say whether this is a dry run', '_dry_run is null.', 'true shows what would change, false changes it.');
+    end if;
+    _campaign := sendonce.campaign_for(_campaign_id, 'operator');
+    if not _dry_run then
+        -- Whoever moves entries of this campaign holds this lock when he commits: what the next statement
+        -- counts is what the counters ought to be, and nothing moves until we are done.
+        _campaign := sendonce.lock_campaign(_campaign_id);
+    end if;
+    -- Row and rows by one statement, so that a dry run under load compares one moment with itself.
+    select proof.last_settled_at, told.claims, told.proves
+    into _last_settled_at, _claims, _proves
+    from sendonce.prove_counters(array[_campaign_id]) proof
+    join public.campaigns c on c.id = proof.campaign_id
+    cross join lateral sendonce.claimed_and_proven(c, proof) told;
+
+    if _claims <> _proves and not _dry_run then
+        -- The one exception that the campaign's guard knows, for this campaign and this statement only.
+        perform set_config('sendonce.repairing_campaign', _campaign_id::text, true);
+        update public.campaigns c
+        set status = (_proves ->> 'status')::public.campaign_status,
+            completed_at = case when _proves ->> 'status' = 'completed' then coalesce(c.completed_at, _last_settled_at, _now) end,
+            paused_at = case when _proves ->> 'status' = 'paused' then coalesce(c.paused_at, _now) end,
+            pause_reason = case
+                when _proves ->> 'status' = 'paused' then coalesce(
+                    c.pause_reason, 'repaired: it claimed to be completed while contacts were not settled. resume_campaign sends to them.'
+                )
+            end,
+            total_contacts = (_proves ->> 'total_contacts')::integer,
+            total_sent = (_proves ->> 'total_sent')::integer,
+            total_failed = (_proves ->> 'total_failed')::integer,
+            total_skipped = (_proves ->> 'total_skipped')::integer,
+            total_cancelled = (_proves ->> 'total_cancelled')::integer,
+            total_unknown = (_proves ->> 'total_unknown')::integer,
+            total_delivered = (_proves ->> 'total_delivered')::integer,
+            total_read = (_proves ->> 'total_read')::integer,
+            total_undelivered = (_proves ->> 'total_undelivered')::integer,
+            actual_cost = (_proves ->> 'actual_cost')::numeric
+        where c.id = _campaign_id;
+        perform set_config('sendonce.repairing_campaign', '', true);
+        perform sendonce.log_event(
+            _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.repaired',
+            jsonb_build_object('before', _claims, 'after', _proves)
+        );
+    end if;
+    return jsonb_build_object(
+        'campaign_id', _campaign_id, 'dry_run', _dry_run, 'differs', _claims <> _proves, 'before', _claims, 'after', _proves
+    );
+end;
+$$;
+
+comment on function sendonce.repair_campaign(uuid, boolean) is 'Called through public.repair_campaign, which documents it.';
+
+-- 3600_verify_invariants.sql ---------------------------------------------------------------------
+
+-- Anyone can check. One row per violation of the invariants 1 to 12, none on a healthy database.
+--
+-- Everything here is stable, so that all of it looks at the one snapshot of the calling statement: counters
+-- are compared with the rows they counted, however busy the database is. The rows are judged even where the
+-- guard that protects them is in place, because a guard that was disabled for a minute leaves its mark in
+-- the rows; and the guards are judged even where the rows are in order, because they will not stay so.
+--
+-- Set-based throughout: each part reads its tables once, at any size.
+
+create type sendonce.violation as (
+    invariant smallint,
+    name text,
+    campaign_id uuid,
+    entry_id bigint,
+    detail text
+);
+
+comment on type sendonce.violation is 'What verify_invariants returns: the number of the invariant, the rule by name, where, and what is wrong.';
+
+create function sendonce.verify_campaigns(_campaign_ids uuid[])
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return query
+    with looked_at as (
+        select
+            c.*,
+            told.claims,
+            told.proves,
+            c.total_sent + c.total_failed + c.total_skipped + c.total_cancelled as settled,
+            proof.total_contacts as contacts_proven,
+            proof.total_sent + proof.total_failed + proof.total_skipped + proof.total_cancelled as settled_proven,
+            a.organization_id as account_organization_id,
+            t.organization_id as template_organization_id
+        from sendonce.prove_counters(_campaign_ids) proof
+        join public.campaigns c on c.id = proof.campaign_id
+        left join public.provider_accounts a on a.id = c.account_id
+        left join public.templates t on t.id = c.template_id
+        cross join lateral sendonce.claimed_and_proven(c, proof) told
+    )
+    select broken.invariant::smallint, broken.name, l.id, null::bigint, broken.detail
+    from looked_at l
+    cross join lateral (
+        select 4 as invariant, 'counters_equal_rows' as name, format('%s is %s, the rows prove %s', told.key, told.value, l.proves ->> told.key) as detail
+        from jsonb_each_text(l.claims) told
+        where told.key like 'total%' and told.value <> l.proves ->> told.key
+        union all
+        select 10, 'cost_equals_attempts', format('actual_cost is %s, the attempts cost %s', l.claims ->> 'actual_cost', l.proves ->> 'actual_cost')
+        where l.claims -> 'actual_cost' <> l.proves -> 'actual_cost'
+        union all
+        select 5, 'counters_stay_within_bounds', format('settled %s of %s, progress %s', l.settled, l.total_contacts, l.progress)
+        where least(
+                l.total_contacts, l.total_sent, l.total_failed, l.total_skipped, l.total_cancelled, l.total_unknown,
+                l.total_delivered, l.total_read, l.total_undelivered, l.estimated_cost, l.actual_cost
+            ) < 0
+            or l.settled > l.total_contacts
+            or l.total_delivered + l.total_undelivered > l.total_sent
+            or l.total_read > l.total_delivered
+            or l.progress not between 0 and 100
+        union all
+        select 6, 'completed_means_all_settled', format('completed, and %s of %s contacts are settled', l.settled_proven, l.contacts_proven)
+        where l.status = 'completed' and l.settled_proven < l.contacts_proven
+        union all
+        select 6, 'active_means_some_unsettled', format('%s, and all %s contacts are settled', l.status, l.contacts_proven)
+        where l.status in ('running', 'paused') and l.settled_proven = l.contacts_proven
+        union all
+        select 3, 'campaign_state_fits_its_columns', format('it is %s', l.status)
+        where (l.status = 'completed') <> (l.completed_at is not null)
+            or (l.status = 'cancelled') <> (l.cancelled_at is not null)
+            or (l.status = 'paused') <> (l.paused_at is not null)
+            or (l.paused_at is null) <> (l.pause_reason is null)
+            or (l.status = 'scheduled' and l.scheduled_at is null)
+            or (l.status in ('running', 'paused', 'completed') and l.started_at is null)
+        union all
+        select 12, 'campaign_stays_in_its_organization', 'its account or its template belongs to another organization'
+        where l.account_organization_id is distinct from l.organization_id
+            or l.template_organization_id is distinct from l.organization_id
+    ) broken;
+end;
+$$;
+
+comment on function sendonce.verify_campaigns(uuid[]) is
+    'Called by verify_invariants. Judges these campaigns (null: all) against their entries and attempts.';
+
+create function sendonce.verify_entries(_campaign_id uuid, _organization_ids uuid[])
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+-- One campaign, some organizations or everything: each wants a plan of its own.
+set plan_cache_mode = force_custom_plan
+set work_mem = '128MB'
+set jit = off
+as $$
+declare
+    -- Where the constraint stands, validated, it has looked at every number; a pattern per row costs as much as all the rest.
+    _numbers_are_checked constant boolean := exists (
+        select from pg_catalog.pg_constraint k
+        where k.conrelid = 'public.send_queue'::regclass and k.conname = 'recipient_is_e164' and k.convalidated
+    );
+begin
+    return query
+    select 1::smallint, 'one_entry_per_contact', q.campaign_id, max(q.id), format('%s entries of one contact', count(*))
+    from public.send_queue q
+    where q.campaign_id is not null
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and (_organization_ids is null or q.organization_id = any (_organization_ids))
+    group by q.campaign_id, q.recipient
+    having count(*) > 1;
+
+    return query
+    select 2::smallint, 'wamid_belongs_to_one_entry', (array_agg(q.campaign_id order by q.id desc))[1], max(q.id),
+        format('%s entries of account %s have one message id', count(*), q.account_id)
+    from public.send_queue q
+    where q.provider_message_id is not null
+        and (_organization_ids is null or q.organization_id = any (_organization_ids))
+    group by q.account_id, q.provider_message_id
+    having count(*) > 1 and (_campaign_id is null or bool_or(q.campaign_id = _campaign_id));
+
+    return query
+    select broken.invariant::smallint, broken.name, q.campaign_id, q.id, broken.detail
+    from public.send_queue q
+    left join public.campaigns c on c.id = q.campaign_id
+    left join sendonce.campaign_cursors k on k.campaign_id = q.campaign_id
+    left join public.provider_accounts a on a.id = q.account_id
+    left join public.templates t on t.id = q.template_id
+    cross join lateral (
+        select
+            (q.status = 'processing') <> (q.claim_id is not null)
+            or (q.status = 'sent') <> (q.provider_message_id is not null)
+            or (q.status = 'sent') <> (q.sent_at is not null)
+            or (q.delivery_status is not null and q.status <> 'sent')
+            or (q.status = 'unknown') <> (q.unknown_since is not null)
+            or (q.due_at is not null and q.status <> 'ready')
+            or (q.error_class is null and q.status in ('failed', 'skipped'))
+            or (q.status in ('sent', 'failed', 'skipped', 'cancelled')) <> (q.settled_at is not null)
+            or (q.attempt = 0 and q.status in ('processing', 'unknown', 'sent'))
+            or (q.delivered_at is not null) <> coalesce(q.delivery_status >= 'delivered', false)
+            or (q.read_at is not null) <> coalesce(q.delivery_status = 'read', false)
+            or least(q.attempt, q.tries, q.lost_claims) < 0 as is_misshapen,
+            a.id is null or a.organization_id <> q.organization_id
+            or (q.campaign_id is not null and (c.id is null or c.organization_id <> q.organization_id or c.account_id <> q.account_id))
+            or (q.campaign_id is null and (t.id is null or t.organization_id <> q.organization_id)) as is_foreign,
+            q.status = 'ready' and q.due_at is null and (q.campaign_id is null or q.id <= k.last_entry_id) as is_lost,
+            c.status in ('draft', 'scheduled') and (q.attempt > 0 or q.status not in ('ready', 'skipped')) as is_early
+    ) judged
+    cross join lateral (
+        values
+            (judged.is_misshapen, 3, 'entry_state_fits_its_columns', format('it is %s', q.status)),
+            (judged.is_foreign, 12, 'entry_stays_in_its_organization', 'its campaign, account or template belongs elsewhere or is gone'),
+            (judged.is_lost, 7, 'ready_entry_can_be_reached', 'it lies behind the cursor without a due time: no claim finds it'),
+            (judged.is_early, 7, 'nothing_leaves_before_the_start', format('it is %s, its campaign %s', q.status, c.status)),
+            (
+                not _numbers_are_checked and q.recipient !~ '^\+[1-9][0-9]{6,14}$',
+                1, 'recipient_is_e164', 'its recipient is no E.164 number'
+            )
+    ) broken(is_so, invariant, name, detail)
+    where (judged.is_misshapen or judged.is_foreign or judged.is_lost or judged.is_early or not _numbers_are_checked)
+        and broken.is_so
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and (_organization_ids is null or q.organization_id = any (_organization_ids));
+end;
+$$;
+
+comment on function sendonce.verify_entries(uuid, uuid[]) is
+    'Called by verify_invariants. Judges the entries of one campaign or of these organizations (nulls: all) by themselves.';
+
+create function sendonce.verify_attempts(_campaign_id uuid, _organization_ids uuid[])
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+set work_mem = '128MB'
+set jit = off
+as $$
+begin
+    -- Entries with all their attempts: both lie in id order, so this is one walk through the two.
+    return query
+    with looked_at as (
+        select
+            q.id, q.campaign_id, q.status, q.attempt,
+            count(*) filter (where m.outcome = 'accepted' and not m.is_second_acceptance) as first_acceptances,
+            count(*) filter (where m.outcome = 'accepted') as acceptances,
+            bool_or(m.outcome = 'accepted' and not m.is_second_acceptance and m.provider_message_id is distinct from q.provider_message_id)
+                as has_other_wamid,
+            bool_or(m.outcome = 'accepted' and m.is_second_acceptance and m.provider_message_id = q.provider_message_id)
+                as calls_first_second,
+            bool_or(m.attempt < 1 or m.attempt > q.attempt) as is_beyond,
+            bool_or(m.attempt = q.attempt and m.outcome = 'unknown') as last_is_unknown,
+            bool_or(m.delivered_at is not null) as attempt_delivered,
+            q.delivered_at is not null as entry_delivered,
+            bool_or(m.units <> q.units) as has_other_units,
+            bool_or(
+                m.organization_id <> q.organization_id or m.account_id <> q.account_id or m.campaign_id is distinct from q.campaign_id
+            ) as is_foreign
+        from public.send_queue q
+        left join public.messages m on m.entry_id = q.id
+        where (_campaign_id is null or q.campaign_id = _campaign_id)
+            and (_organization_ids is null or q.organization_id = any (_organization_ids))
+        group by q.id
+        having (q.status = 'sent' and count(*) filter (where m.outcome = 'accepted' and not m.is_second_acceptance) <> 1)
+            or (q.status <> 'sent' and count(*) filter (where m.outcome = 'accepted') > 0)
+            or bool_or(m.outcome = 'accepted' and not m.is_second_acceptance and m.provider_message_id is distinct from q.provider_message_id)
+            or bool_or(m.outcome = 'accepted' and m.is_second_acceptance and m.provider_message_id = q.provider_message_id)
+            or bool_or(m.attempt < 1 or m.attempt > q.attempt)
+            or (q.status = 'unknown' and bool_or(m.attempt = q.attempt and m.outcome = 'unknown') is not true)
+            or (q.status = 'sent' and (q.delivered_at is not null) <> coalesce(bool_or(m.delivered_at is not null), false))
+            or bool_or(m.units <> q.units)
+            or bool_or(
+                m.organization_id <> q.organization_id or m.account_id <> q.account_id or m.campaign_id is distinct from q.campaign_id
+            )
+    )
+    select broken.invariant::smallint, broken.name, l.campaign_id, l.id, broken.detail
+    from looked_at l
+    cross join lateral (
+        values
+            (l.status = 'sent' and l.first_acceptances = 0, 8, 'sent_entry_has_its_acceptance', 'no attempt was accepted first'),
+            (
+                l.status = 'sent' and l.first_acceptances > 1,
+                8, 'second_acceptance_is_marked', format('%s attempts were accepted, and each calls itself the first', l.first_acceptances)
+            ),
+            (
+                l.status <> 'sent' and l.acceptances > 0,
+                8, 'acceptance_means_sent', format('an attempt was accepted, and the entry is %s', l.status)
+            ),
+            (
+                l.status = 'sent' and l.first_acceptances = 1 and l.has_other_wamid,
+                2, 'first_wamid_stays_on_the_entry', 'the accepted attempt has another message id than the entry'
+            ),
+            (l.calls_first_second, 2, 'first_wamid_stays_on_the_entry', 'the message id of the entry is called a second acceptance'),
+            (l.is_beyond, 8, 'attempt_was_handed_out', format('it has an attempt beyond the %s that were handed out', l.attempt)),
+            (
+                l.status = 'unknown' and l.last_is_unknown is not true,
+                8, 'unknown_entry_has_an_unknown_attempt', format('no row says that attempt %s may have gone out', l.attempt)
+            ),
+            (
+                l.status = 'sent' and l.first_acceptances > 0 and l.entry_delivered and l.attempt_delivered is not true,
+                10, 'delivered_is_charged', 'the entry was delivered, and no attempt was'
+            ),
+            (
+                l.status = 'sent' and not l.entry_delivered and l.attempt_delivered,
+                11, 'delivery_reaches_the_entry', 'an attempt was delivered, and the entry was not'
+            ),
+            (l.has_other_units, 10, 'attempt_charges_the_entrys_units', 'an attempt charges other units than the entry has'),
+            (l.is_foreign, 12, 'attempt_stays_in_its_organization', 'an attempt names another organization, account or campaign')
+    ) broken(is_so, invariant, name, detail)
+    where broken.is_so;
+
+    return query
+    select 3::smallint, 'attempt_has_its_entry', m.campaign_id, m.entry_id, format('attempt %s of an entry that does not exist', m.attempt)
+    from public.messages m
+    where not exists (select from public.send_queue q where q.id = m.entry_id)
+        and (_campaign_id is null or m.campaign_id = _campaign_id)
+        and (_organization_ids is null or m.organization_id = any (_organization_ids));
+
+    -- Second acceptances are few.
+    return query
+    select 2::smallint, 'wamid_belongs_to_one_entry', m.campaign_id, m.entry_id,
+        format('the message id of attempt %s belongs to another entry', m.attempt)
+    from public.messages m
+    where m.is_second_acceptance
+        and (
+            exists (
+                select from public.send_queue q
+                where q.account_id = m.account_id and q.provider_message_id = m.provider_message_id and q.id <> m.entry_id
+            )
+            or exists (
+                select from public.messages o
+                where o.account_id = m.account_id and o.provider_message_id = m.provider_message_id and o.is_second_acceptance
+                    and (o.entry_id, o.attempt) < (m.entry_id, m.attempt)
+            )
+        )
+        and (_campaign_id is null or m.campaign_id = _campaign_id)
+        and (_organization_ids is null or m.organization_id = any (_organization_ids));
+
+    return query
+    select 8::smallint, 'second_acceptance_is_listed', m.campaign_id, m.entry_id,
+        format('attempt %s was a second acceptance, and discrepancies does not list it', m.attempt)
+    from public.messages m
+    where m.is_second_acceptance
+        and not exists (
+            select from public.discrepancies d
+            where d.kind = 'second_acceptance' and d.entry_id = m.entry_id and d.detail ->> 'attempt' = m.attempt::text
+        )
+        and (_campaign_id is null or m.campaign_id = _campaign_id)
+        and (_organization_ids is null or m.organization_id = any (_organization_ids));
+
+    return query
+    select 11::smallint, 'applied_report_is_in_the_entry', q.campaign_id, l.entry_id,
+        format('a report said %s, and the entry %s', min(l.status), case when q.id is null then 'does not exist' else 'is ' || q.status || coalesce(', ' || q.delivery_status, '') end)
+    from sendonce.report_log l
+    left join public.provider_statuses s on s.provider = l.provider and s.status = l.status
+    left join public.send_queue q on q.id = l.entry_id
+    where l.disposition = 'applied'
+        and (
+            q.id is null
+            or q.status <> 'sent'
+            or s.delivery_status > q.delivery_status
+            or (s.delivery_status is not null and q.delivery_status is null)
+        )
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and (_organization_ids is null or q.organization_id = any (_organization_ids))
+    group by q.id, l.entry_id;
+end;
+$$;
+
+comment on function sendonce.verify_attempts(uuid, uuid[]) is
+    'Called by verify_invariants. Judges the attempts and the reports of one campaign or of these organizations (nulls: all) against the entries.';
+
+create function sendonce.verify_claims(_campaign_id uuid, _organization_ids uuid[])
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = force_custom_plan
+as $$
+begin
+    -- A claim that has run out is no violation: expire_claims comes for it. One that nothing comes for is.
+    return query
+    with held as materialized (
+        select k.id as claim_id, e.entry_id
+        from public.claims k
+        cross join lateral unnest(k.entry_ids) e(entry_id)
+    )
+    select 9::smallint, 'entry_in_hand_is_in_its_claim', q.campaign_id, q.id,
+        format('it is processing in claim %s, which %s', q.claim_id, case when exists (select from public.claims k where k.id = q.claim_id) then 'does not list it' else 'does not exist' end)
+    from public.send_queue q
+    where q.status = 'processing'
+        and not exists (select from held h where h.entry_id = q.id and h.claim_id = q.claim_id)
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and (_organization_ids is null or q.organization_id = any (_organization_ids));
+
+    return query
+    with held as materialized (
+        select k.id as claim_id, k.account_id, k.organization_id, e.entry_id
+        from public.claims k
+        cross join lateral unnest(k.entry_ids) e(entry_id)
+        where _organization_ids is null or k.organization_id = any (_organization_ids)
+    )
+    select 9::smallint, 'claim_holds_its_own_entries', q.campaign_id, h.entry_id,
+        format('claim %s lists it, and it %s', h.claim_id, case
+            when q.id is null then 'does not exist'
+            when q.account_id <> h.account_id then 'is another account''s'
+            else format('is %s%s', q.status, ' in claim ' || q.claim_id)
+        end)
+    from held h
+    left join public.send_queue q on q.id = h.entry_id
+    -- Sent is no violation: a report can be faster than the worker's own result.
+    where (q.id is null or q.account_id <> h.account_id or not (q.status = 'sent' or (q.status = 'processing' and q.claim_id = h.claim_id)))
+        and (_campaign_id is null or q.campaign_id = _campaign_id);
+
+    return query
+    select 9::smallint, 'entry_is_in_one_claim', null::uuid, e.entry_id, format('claims list it %s times', count(*))
+    from public.claims k
+    cross join lateral unnest(k.entry_ids) e(entry_id)
+    where _campaign_id is null and (_organization_ids is null or k.organization_id = any (_organization_ids))
+    group by e.entry_id
+    having count(*) > 1;
+
+    return query
+    select 9::smallint, 'dispatched_is_part_of_the_claim', null::uuid, d.entry_id, format('claim %s dispatched it without holding it', k.id)
+    from public.claims k
+    cross join lateral unnest(k.dispatched) d(entry_id)
+    where _campaign_id is null
+        and (_organization_ids is null or k.organization_id = any (_organization_ids))
+        and d.entry_id <> all (k.entry_ids);
+
+    return query
+    select 12::smallint, 'claim_stays_in_its_organization', null::uuid, null::bigint, format('claim %s is of another organization than its account', k.id)
+    from public.claims k
+    left join public.provider_accounts a on a.id = k.account_id
+    where _campaign_id is null
+        and (_organization_ids is null or k.organization_id = any (_organization_ids))
+        and a.organization_id is distinct from k.organization_id;
+end;
+$$;
+
+comment on function sendonce.verify_claims(uuid, uuid[]) is
+    'Called by verify_invariants. Judges open claims against the entries they hold.';
+
+create function sendonce.verify_guards()
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return query
+    with expected(invariant, name, on_table, function_name) as (
+        values
+            (3, 'guard_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
+            (3, 'refuse_deletion', 'public.campaigns', 'sendonce.refuse_deletion'),
+            (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),
+            (3, 'refuse_deletion', 'public.templates', 'sendonce.refuse_deletion'),
+            (3, 'refuse_deletion', 'public.campaign_events', 'sendonce.refuse_deletion'),
+            (3, 'guard_entry', 'public.send_queue', 'sendonce.guard_entry'),
+            (3, 'guard_queue_insert', 'public.send_queue', 'sendonce.guard_queue_insert'),
+            (3, 'refuse_deletion', 'public.send_queue', 'sendonce.refuse_deletion'),
+            (4, 'count_inserted_entries', 'public.send_queue', 'sendonce.count_inserted_entries'),
+            (4, 'count_moved_entries', 'public.send_queue', 'sendonce.count_moved_entries'),
+            (8, 'guard_message', 'public.messages', 'sendonce.guard_message'),
+            (3, 'refuse_deletion', 'public.messages', 'sendonce.refuse_deletion'),
+            (10, 'charge_inserted_messages', 'public.messages', 'sendonce.charge_inserted_messages'),
+            (10, 'charge_changed_messages', 'public.messages', 'sendonce.charge_changed_messages')
+    )
+    select e.invariant::smallint, 'guard_is_in_place', null::uuid, null::bigint,
+        format('trigger %s on %s is %s', e.name, e.on_table, case
+            when t.oid is null then 'missing'
+            when t.tgenabled not in ('O', 'A') then 'disabled'
+            else 'another one'
+        end)
+    from expected e
+    left join pg_catalog.pg_trigger t on t.tgrelid = to_regclass(e.on_table) and t.tgname = e.name and not t.tgisinternal
+    where t.oid is null or t.tgenabled not in ('O', 'A') or t.tgfoid <> to_regproc(e.function_name);
+
+    return query
+    with expected(invariant, name, on_table) as (
+        values
+            (1, 'idx_send_queue_campaign_recipient', 'public.send_queue'),
+            (2, 'idx_send_queue_wamid', 'public.send_queue'),
+            (2, 'idx_messages_second_wamid', 'public.messages'),
+            (3, 'idx_send_queue_idempotency', 'public.send_queue'),
+            (3, 'send_queue_pkey', 'public.send_queue'),
+            (3, 'campaigns_pkey', 'public.campaigns'),
+            (9, 'claims_pkey', 'public.claims'),
+            (10, 'messages_pkey', 'public.messages')
+    )
+    select e.invariant::smallint, 'guard_is_in_place', null::uuid, null::bigint,
+        format('unique index %s on %s is %s', e.name, e.on_table, case when i.indexrelid is null then 'missing' else 'not unique or not valid' end)
+    from expected e
+    left join (pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid)
+        on i.indrelid = to_regclass(e.on_table) and c.relname = e.name
+    where i.indexrelid is null or not (i.indisunique and i.indisvalid and i.indisready and i.indimmediate);
+
+    return query
+    with expected(invariant, on_table, names) as (
+        values
+            (
+                5, 'public.campaigns',
+                array[
+                    'counters_are_not_negative', 'settled_stays_within_total', 'delivered_stays_within_sent', 'read_stays_within_delivered',
+                    'progress_stays_within_0_and_100'
+                ]
+            ),
+            (6, 'public.campaigns', array['completed_means_all_settled', 'active_means_some_unsettled']),
+            (10, 'public.campaigns', array['cost_is_not_negative']),
+            (
+                3, 'public.campaigns',
+                array[
+                    'campaign_name_is_not_blank', 'window_is_whole', 'window_is_not_empty', 'failure_rate_is_a_share',
+                    'completed_has_its_time', 'cancelled_has_its_time', 'paused_has_its_time_and_reason',
+                    'scheduled_has_its_time', 'started_has_its_time'
+                ]
+            ),
+            (1, 'public.send_queue', array['recipient_is_e164']),
+            (
+                3, 'public.send_queue',
+                array[
+                    'template_comes_from_campaign_or_entry', 'units_are_sensible', 'processing_is_held_by_a_claim', 'sent_has_a_wamid',
+                    'sent_has_its_time', 'only_sent_is_delivered', 'unknown_has_its_time', 'only_ready_is_due', 'failed_has_a_class',
+                    'settled_has_its_time'
+                ]
+            ),
+            (8, 'public.messages', array['accepted_has_a_wamid', 'only_accepted_is_delivered']),
+            (10, 'public.messages', array['rate_names_its_event']),
+            (9, 'public.claims', array['claim_holds_something'])
+    )
+    select e.invariant::smallint, 'guard_is_in_place', null::uuid, null::bigint,
+        format('constraint %s on %s is %s', n.name, e.on_table, case when k.oid is null then 'missing' else 'not validated' end)
+    from expected e
+    cross join lateral unnest(e.names) n(name)
+    left join pg_catalog.pg_constraint k on k.conrelid = to_regclass(e.on_table) and k.conname = n.name and k.contype = 'c'
+    where k.oid is null or not k.convalidated;
+end;
+$$;
+
+comment on function sendonce.verify_guards() is
+    'Called by verify_invariants. Names every trigger, unique index and constraint that an invariant rests on and that is missing, disabled or not validated.';
+
+create function sendonce.verify_access()
+returns setof sendonce.violation
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return query
+    with tables as (
+        select c.oid, format('%s.%s', n.nspname, c.relname) as name, c.relrowsecurity, n.nspname
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p')
+            and (
+                n.nspname = 'sendonce'
+                or (
+                    n.nspname = 'public'
+                    and c.relname in (
+                        'organizations', 'organization_members', 'limit_groups', 'provider_accounts', 'templates', 'rates', 'error_classes',
+                        'provider_errors', 'provider_statuses', 'campaigns', 'send_queue', 'claims', 'messages', 'suppressions',
+                        'discrepancies', 'campaign_events', 'daily_summary'
+                    )
+                )
+            )
+    ),
+    -- Superusers may do anything; there is nothing to find.
+    roles as (
+        select r.rolname
+        from pg_catalog.pg_roles r
+        where r.rolname in ('anon', 'authenticated', 'service_role', 'sendonce_worker') and not r.rolsuper
+    )
+    select 12::smallint, 'rows_are_guarded_by_policies', null::uuid, null::bigint, format('row level security of %s is off', t.name)
+    from tables t
+    where t.nspname = 'public' and not t.relrowsecurity
+    union all
+    select 12::smallint, 'rows_are_guarded_by_policies', null::uuid, null::bigint, format('policy %s on %s is not ours', p.polname, t.name)
+    from tables t
+    join pg_catalog.pg_policy p on p.polrelid = t.oid
+    where p.polpermissive
+        and p.polname not in (
+            'members_see_their_organization', 'members_see_shared_and_own_rates', 'everybody_sees_what_codes_mean', 'service_sees_all'
+        )
+    union all
+    select 12::smallint, 'nobody_writes_tables', null::uuid, null::bigint, format('%s may %s %s', r.rolname, p.privilege, t.name)
+    from tables t
+    cross join roles r
+    cross join (values ('insert'), ('update'), ('delete'), ('truncate')) p(privilege)
+    where case
+        when p.privilege in ('insert', 'update') then has_any_column_privilege(r.rolname, t.oid, p.privilege)
+        else has_table_privilege(r.rolname, t.oid, p.privilege)
+    end
+    union all
+    select 12::smallint, 'only_members_read_tables', null::uuid, null::bigint, format('%s may select from %s', r.rolname, t.name)
+    from tables t
+    cross join roles r
+    where (r.rolname in ('anon', 'sendonce_worker') or t.nspname = 'sendonce')
+        and has_any_column_privilege(r.rolname, t.oid, 'select')
+    union all
+    select 12::smallint, 'only_its_audience_executes_a_function', null::uuid, null::bigint,
+        format('%s may execute %s', r.rolname, p.oid::regprocedure)
+    from pg_catalog.pg_proc p
+    left join sendonce.function_access l on to_regprocedure(l.signature) = p.oid
+    cross join roles r
+    where (p.pronamespace = 'sendonce'::regnamespace or l.signature is not null)
+        and not sendonce.may_execute(coalesce(l.audience, 'nobody'), r.rolname)
+        and has_function_privilege(r.rolname, p.oid, 'execute');
+end;
+$$;
+
+comment on function sendonce.verify_access() is
+    'Called by verify_invariants. Names what a role of the API could do beyond its rights: tables without row level security, foreign policies, writes, reads, functions.';
+
+create function sendonce.verify_invariants(_campaign_id uuid default null)
+returns setof sendonce.violation
+language plpgsql
+stable
+security definer
+set search_path = ''
+as $$
+declare
+    _organization_ids uuid[];
+    _campaign_ids uuid[];
+begin
+    if not sendonce.caller_is_operator_of_all() then
+        _organization_ids := array(select o.id from sendonce.caller_organizations() o(id));
+    end if;
+    if _campaign_id is not null then
+        if not exists (
+            select from public.campaigns c
+            where c.id = _campaign_id and (_organization_ids is null or c.organization_id = any (_organization_ids))
+        ) then
+            perform sendonce.raise_not_found('campaign', _campaign_id::text);
+        end if;
+        _campaign_ids := array[_campaign_id];
+    elsif _organization_ids is not null then
+        _campaign_ids := array(select c.id from public.campaigns c where c.organization_id = any (_organization_ids));
+    end if;
+
+    return query select v.* from sendonce.verify_campaigns(_campaign_ids) v;
+    return query select v.* from sendonce.verify_entries(_campaign_id, _organization_ids) v;
+    return query select v.* from sendonce.verify_attempts(_campaign_id, _organization_ids) v;
+    return query select v.* from sendonce.verify_claims(_campaign_id, _organization_ids) v;
+    return query select v.* from sendonce.verify_guards() v;
+    return query select v.* from sendonce.verify_access() v;
+end;
+$$;
+
+comment on function sendonce.verify_invariants(uuid) is 'Called through public.verify_invariants, which documents it.';
+
+-- 3700_daily_summary.sql -------------------------------------------------------------------------
+
+-- One row per account and day, for the pages that look back over months. Made from the rows, and made anew
+-- as often as one likes: reports still come in weeks later.
+
+create table public.daily_summary (
+    organization_id uuid not null references public.organizations (id),
+    account_id uuid not null references public.provider_accounts (id),
+    -- In UTC.
+    day date not null,
+    sent integer not null,
+    failed integer not null,
+    skipped integer not null,
+    cancelled integer not null,
+    -- Of those sent on that day, as things stand at the refresh.
+    delivered integer not null,
+    read integer not null,
+    undelivered integer not null,
+    -- Attempts charged on that day.
+    cost numeric(14, 6) not null,
+    currency text not null,
+    refreshed_at timestamptz not null default sendonce.now(),
+    primary key (account_id, day)
+);
+
+create index idx_daily_summary_organization on public.daily_summary (organization_id, day desc);
+
+comment on table public.daily_summary is 'What each account sent on each day (UTC) and what became of it. Made by refresh_daily_summary from the rows.';
+
+create function sendonce.refresh_daily_summary(_day date)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _from constant timestamptz := _day::timestamp at time zone 'UTC';
+    _until constant timestamptz := (_day + 1)::timestamp at time zone 'UTC';
+    _rows integer;
+begin
+    if _day is null or _day > (sendonce.now() at time zone 'UTC')::date then
+        perform sendonce.raise_invalid('a summary is of a day that has begun', format('Got %s.', coalesce(_day::text, 'null')), 'Pass today or a day before it (UTC).');
+    end if;
+
+    -- No index by time: it would be written at every report, for one reading a day.
+    with settled as (
+        select
+            q.account_id,
+            count(*) filter (where q.status = 'sent') as sent,
+            count(*) filter (where q.status = 'failed') as failed,
+            count(*) filter (where q.status = 'skipped') as skipped,
+            count(*) filter (where q.status = 'cancelled') as cancelled,
+            count(*) filter (where q.delivery_status >= 'delivered') as delivered,
+            count(*) filter (where q.delivery_status = 'read') as read,
+            count(*) filter (where q.delivery_status = 'undelivered') as undelivered
+        from public.send_queue q
+        where case when q.status = 'sent' then q.sent_at else q.settled_at end >= _from
+            and case when q.status = 'sent' then q.sent_at else q.settled_at end < _until
+        group by q.account_id
+    ),
+    charged as (
+        select m.account_id, sum(m.cost) as cost
+        from public.messages m
+        where m.cost > 0
+            and case m.charge_on when 'delivered' then m.delivered_at else m.claimed_at end >= _from
+            and case m.charge_on when 'delivered' then m.delivered_at else m.claimed_at end < _until
+        group by m.account_id
+    )
+    insert into public.daily_summary as d (
+        organization_id, account_id, day, sent, failed, skipped, cancelled, delivered, read, undelivered, cost, currency
+    )
+    select
+        a.organization_id, a.id, _day, coalesce(s.sent, 0), coalesce(s.failed, 0), coalesce(s.skipped, 0), coalesce(s.cancelled, 0),
+        coalesce(s.delivered, 0), coalesce(s.read, 0), coalesce(s.undelivered, 0), coalesce(charged.cost, 0), a.currency
+    from public.provider_accounts a
+    left join settled s on s.account_id = a.id
+    left join charged on charged.account_id = a.id
+    left join public.daily_summary before on before.account_id = a.id and before.day = _day
+    -- Late evidence moves a contact to another day: a row that is there already may go back to zero.
+    where s.account_id is not null or charged.account_id is not null or before.account_id is not null
+    order by a.id
+    on conflict (account_id, day) do update
+    set sent = excluded.sent, failed = excluded.failed, skipped = excluded.skipped, cancelled = excluded.cancelled,
+        delivered = excluded.delivered, read = excluded.read, undelivered = excluded.undelivered, cost = excluded.cost,
+        refreshed_at = excluded.refreshed_at;
+    get diagnostics _rows = row_count;
+    return jsonb_build_object('day', _day, 'accounts', _rows);
+end;
+$$;
+
+comment on function sendonce.refresh_daily_summary(date) is 'Called through public.refresh_daily_summary, which documents it.';
+
 -- 9000_row_level_security.sql --------------------------------------------------------------------
 
 -- Who sees which rows. Members read their organization's; nobody but the owner writes any.
@@ -4274,7 +6328,7 @@ declare
 begin
     foreach _table in array array[
         'organization_members', 'limit_groups', 'provider_accounts', 'templates', 'campaigns', 'send_queue', 'claims', 'messages',
-        'suppressions', 'discrepancies', 'campaign_events'
+        'suppressions', 'discrepancies', 'campaign_events', 'daily_summary'
     ] loop
         execute format('alter table public.%I enable row level security', _table);
         -- In a sub-select, so that it is asked once per statement and not once per row.
@@ -4306,7 +6360,7 @@ begin
     foreach _table in array array[
         'organizations', 'organization_members', 'limit_groups', 'provider_accounts', 'templates', 'rates', 'error_classes',
         'provider_errors', 'provider_statuses', 'campaigns', 'send_queue', 'claims', 'messages', 'suppressions', 'discrepancies',
-        'campaign_events'
+        'campaign_events', 'daily_summary'
     ] loop
         -- On Supabase service_role bypasses RLS anyway; elsewhere it need not.
         execute format('create policy service_sees_all on public.%I for select to service_role using (true)', _table);
@@ -4341,7 +6395,8 @@ $service$;
 -- 9100_api_for_the_worker.sql --------------------------------------------------------------------
 
 -- What workers and the webhook call: thin invoker functions over the definers in schema sendonce.
--- Executable by service_role and by sendonce_worker, which can do nothing else.
+-- Executable by service_role and by sendonce_worker, which can do nothing else. In plpgsql, which keeps
+-- its plans between calls.
 
 create function public.schema_version()
 returns integer
@@ -4358,12 +6413,14 @@ comment on function public.schema_version() is
 
 create function public.claim_messages(_worker text, _account_id uuid default null, _limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.claim_messages(_worker, _account_id, _limit);
+begin
+    return sendonce.claim_messages(_worker, _account_id, _limit);
+end;
 $$;
 
 comment on function public.claim_messages(text, uuid, integer) is
@@ -4371,12 +6428,14 @@ comment on function public.claim_messages(text, uuid, integer) is
 
 create function public.begin_dispatch(_claim_id bigint, _entry_ids bigint[])
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.begin_dispatch(_claim_id, _entry_ids);
+begin
+    return sendonce.begin_dispatch(_claim_id, _entry_ids);
+end;
 $$;
 
 comment on function public.begin_dispatch(bigint, bigint[]) is
@@ -4384,12 +6443,14 @@ comment on function public.begin_dispatch(bigint, bigint[]) is
 
 create function public.record_results(_claim_id bigint, _results jsonb)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.record_results(_claim_id, _results);
+begin
+    return sendonce.record_results(_claim_id, _results);
+end;
 $$;
 
 comment on function public.record_results(bigint, jsonb) is
@@ -4397,12 +6458,14 @@ comment on function public.record_results(bigint, jsonb) is
 
 create function public.renew_claims(_claim_ids bigint[])
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.renew_claims(_claim_ids);
+begin
+    return sendonce.renew_claims(_claim_ids);
+end;
 $$;
 
 comment on function public.renew_claims(bigint[]) is
@@ -4410,12 +6473,14 @@ comment on function public.renew_claims(bigint[]) is
 
 create function public.release_claim(_claim_id bigint)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.release_claim(_claim_id);
+begin
+    return sendonce.release_claim(_claim_id);
+end;
 $$;
 
 comment on function public.release_claim(bigint) is
@@ -4423,12 +6488,14 @@ comment on function public.release_claim(bigint) is
 
 create function public.expire_claims(_limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.expire_claims(_limit);
+begin
+    return sendonce.expire_claims(_limit);
+end;
 $$;
 
 comment on function public.expire_claims(integer) is
@@ -4436,12 +6503,14 @@ comment on function public.expire_claims(integer) is
 
 create function public.settle_overdue_unknown(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.settle_overdue_unknown(_limit);
+begin
+    return sendonce.settle_overdue_unknown(_limit);
+end;
 $$;
 
 comment on function public.settle_overdue_unknown(integer) is
@@ -4449,12 +6518,14 @@ comment on function public.settle_overdue_unknown(integer) is
 
 create function public.sweep_cancelled(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.sweep_cancelled(_limit);
+begin
+    return sendonce.sweep_cancelled(_limit);
+end;
 $$;
 
 comment on function public.sweep_cancelled(integer) is
@@ -4462,12 +6533,14 @@ comment on function public.sweep_cancelled(integer) is
 
 create function public.start_due_campaigns(_limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.start_due_campaigns(_limit);
+begin
+    return sendonce.start_due_campaigns(_limit);
+end;
 $$;
 
 comment on function public.start_due_campaigns(integer) is
@@ -4475,12 +6548,14 @@ comment on function public.start_due_campaigns(integer) is
 
 create function public.sweep_reports(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.sweep_reports(_limit);
+begin
+    return sendonce.sweep_reports(_limit);
+end;
 $$;
 
 comment on function public.sweep_reports(integer) is
@@ -4488,12 +6563,14 @@ comment on function public.sweep_reports(integer) is
 
 create function public.worker_heartbeat(_worker text, _info jsonb default '{}')
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.worker_heartbeat(_worker, _info);
+begin
+    return sendonce.worker_heartbeat(_worker, _info);
+end;
 $$;
 
 comment on function public.worker_heartbeat(text, jsonb) is
@@ -4501,16 +6578,31 @@ comment on function public.worker_heartbeat(text, jsonb) is
 
 create function public.ingest_delivery_reports(_provider text, _reports jsonb)
 returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    return sendonce.ingest_delivery_reports(_provider, _reports);
+end;
+$$;
+
+comment on function public.ingest_delivery_reports(text, jsonb) is
+    'Called by the webhook, once per POST, with [{app, sender, provider_message_id, status, timestamp, reference, code, message}] as the provider wrote them. Durable when it returns {taken, applied, waiting, refused, ignored}. Any order and any repetition gives the same rows. Raises SO005 when _reports is no array.';
+
+create function public.refresh_daily_summary(_day date)
+returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.ingest_delivery_reports(_provider, _reports);
+    select sendonce.refresh_daily_summary(_day);
 $$;
 
-comment on function public.ingest_delivery_reports(text, jsonb) is
-    'Called by the webhook, once per POST, with [{app, sender, provider_message_id, status, timestamp, reference, code, message}] as the provider wrote them. Durable when it returns {taken, applied, waiting, refused, ignored}. Any order and any repetition gives the same rows. Raises SO005 when _reports is no array.';
+comment on function public.refresh_daily_summary(date) is
+    'Called by workers, or a scheduler, for yesterday and for days on which reports still came in. Makes the rows of daily_summary for this day (UTC) anew and returns {day, accounts}; again is harmless. Reads every entry. Raises SO005 for a day that has not begun.';
 
 -- 9200_api_for_the_dashboard.sql -----------------------------------------------------------------
 
@@ -4672,17 +6764,176 @@ $$;
 comment on function public.cancel_campaign(uuid) is
     'Called by operators. Ends the campaign: nothing more goes out, ready entries become cancelled by and by, what is in flight finishes. Raises SO003, SO004, SO006 when it has ended already.';
 
+create function public.send_message(
+    _organization_id uuid, _account_id uuid, _template_id uuid, _recipient text, _variables jsonb default '{}',
+    _idempotency_key text default null
+)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.send_message(_organization_id, _account_id, _template_id, _recipient, _variables, _idempotency_key);
+$$;
+
+comment on function public.send_message(uuid, uuid, uuid, text, jsonb, text) is
+    'Called by operators. Queues one message outside any campaign and returns {entry_id, status, repeated}; status is skipped where the recipient is suppressed. The same _idempotency_key with the same body returns the first entry, repeated true, and queues nothing. Raises SO003, SO004, SO005 for a number or variables that do not fit, SO030 for a key that came with another body.';
+
+create function public.clone_campaign(_campaign_id uuid, _recipients text default 'none')
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.clone_campaign(_campaign_id, _recipients);
+$$;
+
+comment on function public.clone_campaign(uuid, text) is
+    'Called by operators. Makes a draft with the same account, template and settings, and with the recipients: none; all; or unsent, which is everybody who ended failed, skipped or cancelled and for whom no attempt may have gone out. Those with an unknown outcome, and those who may still get the message from a running campaign, are not unsent. Copies up to 20,000 at once and returns {campaign_id, added, suppressed, rejected, after, more}; while more is true, go on with clone_recipients. Raises SO003, SO004, SO005.';
+
+create function public.clone_recipients(_campaign_id uuid, _recipients text, _after bigint default 0, _limit integer default 20000)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.clone_recipients(_campaign_id, _recipients, _after, _limit);
+$$;
+
+comment on function public.clone_recipients(uuid, text, bigint, integer) is
+    'Called by operators with a clone that has not started, to copy further recipients of its original (unsent or all, see clone_campaign) from _after on. Returns {added, suppressed, rejected, after, more}; suppressed are added as skipped, rejected no longer fit the template. The same step again adds nothing. Raises SO003, SO004, SO005, SO006 once it has started.';
+
+create function public.retry_failed(_campaign_id uuid, _classes text[] default null, _limit integer default 10000)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.retry_failed(_campaign_id, _classes, _limit);
+$$;
+
+comment on function public.retry_failed(uuid, text[], integer) is
+    'Called by operators. Puts failed entries of these classes back to ready with their tries at 0, and a completed campaign back to running. Null means every class but outcome_unknown, whose messages may have gone out: it has to be named. Returns {moved, more}; call it again while more is true. Raises SO003, SO004, SO005 for a class that does not exist, SO006 unless running, paused or completed.';
+
+create function public.resolve_unknown(_entry_id bigint, _decision text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.resolve_unknown(_entry_id, _decision);
+$$;
+
+comment on function public.resolve_unknown(bigint, text) is
+    'Called by operators who have found out, or decide, what becomes of an unknown entry: retry sends it once more (whoever got the first message then has two), fail ends it as outcome_unknown. Logged. Returns {entry_id, status}. Raises SO003, SO004, SO005 for another decision, SO006 when it is no longer unknown, or for retry in a cancelled campaign.';
+
+create function public.suppress(_organization_id uuid, _recipient text, _scope text, _reason text)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.suppress(_organization_id, _recipient, _scope, _reason);
+$$;
+
+comment on function public.suppress(uuid, text, text, text) is
+    'Called by operators. Withholds marketing, or all, from this recipient from the next dispatch on. Never withholds less than before. Logged. Raises SO003, SO004, SO005.';
+
+create function public.unsuppress(_organization_id uuid, _recipient text)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.unsuppress(_organization_id, _recipient);
+$$;
+
+comment on function public.unsuppress(uuid, text) is
+    'Called by admins: it undoes what a person asked for. Ends the suppression; what was skipped stays skipped. Logged with the suppression''s reason. Raises SO003, SO004 when there is none.';
+
+create function public.check_campaigns(_organization_id uuid default null)
+returns table (campaign_id uuid, organization_id uuid, name text, matches boolean, claims jsonb, proves jsonb)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+    select c.campaign_id, c.organization_id, c.name, c.matches, c.claims, c.proves
+    from sendonce.check_campaigns(_organization_id) c;
+$$;
+
+comment on function public.check_campaigns(uuid) is
+    'Called by viewers for one organization or, with null, for all of theirs. Returns one row per campaign: what its row claims and what its entries and attempts prove (status, progress, counters, cost), and whether these match; those that do not come first. Reads every entry of these campaigns. Raises SO003.';
+
+create function public.repair_campaign(_campaign_id uuid, _dry_run boolean default true)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.repair_campaign(_campaign_id, _dry_run);
+$$;
+
+comment on function public.repair_campaign(uuid, boolean) is
+    'Called by operators. Counts the campaign''s rows under its lock and, unless it is a dry run, sets counters, progress, cost and status to what they prove; a completed campaign with unsettled contacts becomes paused, so that a repair never sends. Logged. Returns {campaign_id, dry_run, differs, before, after}. Raises SO003, SO004, SO005.';
+
+create function public.verify_invariants(_campaign_id uuid default null)
+returns table (invariant smallint, name text, campaign_id uuid, entry_id bigint, detail text)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+    select v.invariant, v.name, v.campaign_id, v.entry_id, v.detail
+    from sendonce.verify_invariants(_campaign_id) v;
+$$;
+
+comment on function public.verify_invariants(uuid) is
+    'Called by viewers, for one campaign or, with null, for everything they may see. Returns one row per violation of the invariants 1 to 12 of docs/ARCHITECTURE.md, none on a healthy database, in one snapshot. Reads every entry. Raises SO004.';
+
 -- 9900_access.sql --------------------------------------------------------------------------------
 
--- Who may execute what: the whole of it, by name. A function that is not in this list stops the installation.
+-- Who may execute what: the whole of it, by name. A function that is not in this list stops the installation,
+-- and verify_invariants() compares the list with the catalog for as long as the database lives.
 
-do $access$
-declare
-    _granted record;
-    _forgotten text;
-begin
-    create temporary table access_list (signature text primary key, audience text not null) on commit drop;
-    insert into pg_temp.access_list (signature, audience)
+create table sendonce.function_access (
+    -- As to_regprocedure reads it, with the schema.
+    signature text primary key,
+    audience text not null,
+    constraint audience_is_known check (audience in ('worker', 'dashboard', 'everybody', 'nobody'))
+);
+
+comment on table sendonce.function_access is 'The audience of every function that anybody may call, and of those in public that nobody may. What is not listed in schema sendonce is for nobody.';
+
+revoke all on table sendonce.function_access from public, anon, authenticated, service_role, sendonce_worker;
+
+create function sendonce.may_execute(_audience text, _role text)
+returns boolean
+language sql
+immutable
+set search_path = ''
+as $$
+    select case _audience
+        when 'worker' then _role in ('service_role', 'sendonce_worker')
+        when 'dashboard' then _role in ('authenticated', 'service_role')
+        when 'everybody' then _role in ('authenticated', 'service_role', 'sendonce_worker')
+        else false
+    end;
+$$;
+
+comment on function sendonce.may_execute(text, text) is 'Called at installation and by verify_invariants. True when this role belongs to the audience.';
+
+insert into sendonce.function_access (signature, audience)
+select 'public.' || wrapper.signature, wrapper.audience
+from (
     values
         -- Workers and the webhook.
         ('claim_messages(text, uuid, integer)', 'worker'),
@@ -4697,7 +6948,8 @@ begin
         ('sweep_reports(integer)', 'worker'),
         ('worker_heartbeat(text, jsonb)', 'worker'),
         ('ingest_delivery_reports(text, jsonb)', 'worker'),
-        -- Dashboards.
+        ('refresh_daily_summary(date)', 'worker'),
+        -- Dashboards: what changes something.
         ('create_organization(text)', 'dashboard'),
         ('set_member(uuid, uuid, public.member_role)', 'dashboard'),
         ('upsert_account(uuid, text, text, text, jsonb)', 'dashboard'),
@@ -4710,9 +6962,27 @@ begin
         ('pause_campaign(uuid, text)', 'dashboard'),
         ('resume_campaign(uuid)', 'dashboard'),
         ('cancel_campaign(uuid)', 'dashboard'),
+        ('send_message(uuid, uuid, uuid, text, jsonb, text)', 'dashboard'),
+        ('clone_campaign(uuid, text)', 'dashboard'),
+        ('clone_recipients(uuid, text, bigint, integer)', 'dashboard'),
+        ('retry_failed(uuid, text[], integer)', 'dashboard'),
+        ('resolve_unknown(bigint, text)', 'dashboard'),
+        ('suppress(uuid, text, text, text)', 'dashboard'),
+        ('unsuppress(uuid, text)', 'dashboard'),
+        ('repair_campaign(uuid, boolean)', 'dashboard'),
+        -- Dashboards: what reads.
+        ('campaign_progress(uuid)', 'dashboard'),
+        ('list_campaigns(uuid, uuid, integer)', 'dashboard'),
+        ('campaign_entries(uuid, public.entry_status, bigint, integer)', 'dashboard'),
+        ('campaign_timeline(uuid, interval)', 'dashboard'),
+        ('failure_breakdown(uuid)', 'dashboard'),
+        ('queue_stats(uuid)', 'dashboard'),
+        ('unknown_entries(uuid, uuid, bigint, integer)', 'dashboard'),
+        ('check_campaigns(uuid)', 'dashboard'),
+        ('verify_invariants(uuid)', 'dashboard'),
         -- Both.
         ('schema_version()', 'everybody'),
-        -- Nobody: what has no wrapper in public is reached only from inside other functions.
+        -- Nobody: the counters move by the counting trigger alone.
         ('increment_campaign_sent(uuid, integer)', 'nobody'),
         ('increment_campaign_failed(uuid, integer)', 'nobody'),
         ('increment_campaign_skipped(uuid, integer)', 'nobody'),
@@ -4720,48 +6990,60 @@ begin
         ('increment_campaign_unknown(uuid, integer)', 'nobody'),
         ('increment_campaign_delivered(uuid, integer)', 'nobody'),
         ('increment_campaign_read(uuid, integer)', 'nobody'),
-        ('increment_campaign_undelivered(uuid, integer)', 'nobody');
+        ('increment_campaign_undelivered(uuid, integer)', 'nobody')
+) wrapper(signature, audience);
 
-    -- Everything in sendonce first loses what PUBLIC and default privileges gave.
-    for _granted in
+-- The invoker wrapper reaches its definer with the caller's own rights.
+insert into sendonce.function_access (signature, audience)
+select definer.signature, l.audience
+from sendonce.function_access l
+cross join lateral (select regexp_replace(l.signature, '^public[.]', 'sendonce.') as signature) definer
+where l.audience <> 'nobody' and to_regprocedure(definer.signature) is not null;
+
+-- What RLS policies, wrappers and reading functions ask with the caller's rights.
+insert into sendonce.function_access (signature, audience)
+values
+    ('sendonce.caller_organizations()', 'dashboard'),
+    ('sendonce.now()', 'dashboard'),
+    ('sendonce.window_is_open(time, time, text, timestamptz)', 'dashboard'),
+    ('sendonce.next_window_opening(time, time, text, timestamptz)', 'dashboard'),
+    ('sendonce.check_page(integer)', 'dashboard'),
+    ('sendonce.raise_not_found(text, text)', 'dashboard'),
+    ('sendonce.raise_invalid(text, text, text)', 'dashboard');
+
+do $access$
+declare
+    _function record;
+    _role text;
+    _forgotten text;
+begin
+    -- Everything in sendonce first loses what PUBLIC and default privileges gave, then what is listed gets its own.
+    for _function in
         select p.oid::regprocedure::text as signature
         from pg_catalog.pg_proc p
         where p.pronamespace = 'sendonce'::regnamespace
+        union
+        select l.signature
+        from sendonce.function_access l
     loop
-        execute format('revoke all on function %s from public, anon, authenticated, service_role, sendonce_worker', _granted.signature);
+        execute format('revoke all on function %s from public, anon, authenticated, service_role, sendonce_worker', _function.signature);
     end loop;
-
-    for _granted in select l.signature, l.audience from pg_temp.access_list l order by l.signature loop
-        execute format('revoke all on function public.%s from public, anon, authenticated, service_role, sendonce_worker', _granted.signature);
-        continue when _granted.audience = 'nobody';
-        execute format(
-            'grant execute on function public.%s to %s', _granted.signature,
-            case _granted.audience
-                when 'worker' then 'service_role, sendonce_worker'
-                when 'dashboard' then 'authenticated, service_role'
-                else 'authenticated, service_role, sendonce_worker'
-            end
-        );
-        -- The invoker wrapper reaches its definer with the caller's own rights.
-        if to_regprocedure('sendonce.' || _granted.signature) is not null then
-            execute format(
-                'grant execute on function sendonce.%s to %s', _granted.signature,
-                case _granted.audience
-                    when 'worker' then 'service_role, sendonce_worker'
-                    else 'authenticated, service_role'
-                end
-            );
-        end if;
+    for _function in select l.signature, l.audience from sendonce.function_access l order by l.signature loop
+        foreach _role in array array['authenticated', 'service_role', 'sendonce_worker'] loop
+            if sendonce.may_execute(_function.audience, _role) then
+                execute format('grant execute on function %s to %I', _function.signature, _role);
+            end if;
+        end loop;
     end loop;
-
-    -- RLS policies and wrappers ask these with the caller's rights.
-    grant execute on function sendonce.caller_organizations() to authenticated, service_role;
 
     select string_agg(p.oid::regprocedure::text, ', ') into _forgotten
     from pg_catalog.pg_proc p
     where p.pronamespace = 'public'::regnamespace
-        and exists (select from pg_catalog.pg_proc d where d.pronamespace = 'sendonce'::regnamespace and d.proname = p.proname)
-        and p.oid not in (select to_regprocedure('public.' || l.signature) from pg_temp.access_list l);
+        and (
+            exists (select from pg_catalog.pg_proc d where d.pronamespace = 'sendonce'::regnamespace and d.proname = p.proname)
+            or pg_catalog.obj_description(p.oid, 'pg_proc') like 'Called by %'
+        )
+        and p.oid not in (select to_regprocedure(l.signature) from sendonce.function_access l);
     if _forgotten is not null then
         raise exception 'sql/schema/9900_access.sql does not say who may execute %', _forgotten;
     end if;

@@ -3,13 +3,15 @@
 
 create function sendonce.now()
 returns timestamptz
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     -- Not the transaction's start: a caller that waited for a lock must not judge a lease by the
     -- time at which it began to wait.
-    select pg_catalog.clock_timestamp();
+    return pg_catalog.clock_timestamp();
+end;
 $$;
 
 comment on function sendonce.now() is

@@ -142,7 +142,7 @@ comment on function sendonce.require_role(uuid, public.member_role) is
 create function sendonce.raise_not_found(_what text, _id text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -159,11 +159,14 @@ comment on function sendonce.raise_not_found(text, text) is 'Called where a row 
 create function sendonce.raise_invalid(_message text, _detail text, _hint text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
-    raise exception using errcode = 'SO005', message = _message, detail = coalesce(_detail, ''), hint = coalesce(_hint, '');
+    -- format() keeps this function stable: an immutable one with constant arguments would raise
+    -- while its caller is only being planned.
+    raise exception using
+        errcode = 'SO005', message = format('%s', _message), detail = coalesce(_detail, ''), hint = coalesce(_hint, '');
 end;
 $$;
 

@@ -27,29 +27,42 @@ create index idx_rates_organization on public.rates (organization_id);
 comment on table public.rates is
     'Price per unit by provider, template category and the beginning of the number, from a date on. An organization''s own row beats the shared one.';
 
-create function sendonce.rate_in_force(
-    _organization_id uuid, _provider text, _category text, _currency text, _recipient text, _at timestamptz,
-    out rate numeric, out charge_on public.charge_event
+create function sendonce.price_recipients(
+    _organization_id uuid, _provider text, _category text, _currency text, _recipients text[], _at timestamptz[]
 )
-language sql
+returns table (place bigint, rate numeric, charge_on public.charge_event)
+language plpgsql
 stable
 set search_path = ''
+set enable_hashjoin = on
+set jit = off
 as $$
-    -- Equality on each possible prefix instead of a pattern, so that the index serves a list of any length.
-    select r.rate, r.charge_on
-    from public.rates r
-    where r.provider = _provider
-        and r.category = _category
-        and r.currency = _currency
-        and r.prefix in (
-            '+', left(_recipient, 2), left(_recipient, 3), left(_recipient, 4),
-            left(_recipient, 5), left(_recipient, 6), left(_recipient, 7), left(_recipient, 8)
-        )
-        and r.valid_from <= _at
-        and (r.organization_id is null or r.organization_id = _organization_id)
-    order by r.organization_id is null, length(r.prefix) desc, r.valid_from desc
-    limit 1;
+begin
+    return query
+    with given as materialized (
+        select g.recipient, g.at, g.place from unnest(_recipients, _at) with ordinality g(recipient, at, place)
+    ),
+    -- Equality on each possible beginning instead of a pattern per recipient: one look at the list for all.
+    beginnings as (
+        select distinct left(g.recipient, length.of_prefix) as prefix
+        from given g
+        cross join generate_series(1, 8) length(of_prefix)
+    ),
+    candidates as materialized (
+        select r.organization_id, r.prefix, r.valid_from, r.rate, r.charge_on
+        from public.rates r
+        join beginnings b on b.prefix = r.prefix
+        where r.provider = _provider
+            and r.category = _category
+            and r.currency = _currency
+            and (r.organization_id is null or r.organization_id = _organization_id)
+    )
+    select distinct on (g.place) g.place, c.rate, c.charge_on
+    from given g
+    join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
+    order by g.place, c.organization_id is null, length(c.prefix) desc, c.valid_from desc;
+end;
 $$;
 
-comment on function sendonce.rate_in_force(uuid, text, text, text, text, timestamptz) is
-    'Called when an attempt is first recorded and when a cost is estimated. Returns the rate per unit and the event that charges it; nulls where no rate is set.';
+comment on function sendonce.price_recipients(uuid, text, text, text, text[], timestamptz[]) is
+    'Called when attempts are first recorded and when a cost is estimated. Returns, by place in the arrays, the rate per unit in force at that time and the event that charges it; no row where no rate is set.';

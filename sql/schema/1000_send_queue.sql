@@ -51,7 +51,7 @@ create table public.send_queue (
     constraint only_ready_is_due check (due_at is null or status = 'ready'),
     constraint failed_has_a_class check (status not in ('failed', 'skipped') or error_class is not null),
     constraint settled_has_its_time check ((status in ('sent', 'failed', 'skipped', 'cancelled')) = (settled_at is not null))
-) with (fillfactor = 70);
+) with (fillfactor = 50);
 
 -- Foreign keys are replaced by guard_queue_insert (one set-based look per statement instead of three
 -- look-ups per row): the referenced rows can neither be deleted nor change their identity.
@@ -72,7 +72,7 @@ comment on column public.send_queue.tries is 'Attempts that count against the li
 create function sendonce.raise_illegal_transition(_entry_id bigint, _from text, _to text, _why text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -86,7 +86,7 @@ $$;
 
 comment on function sendonce.raise_illegal_transition(bigint, text, text, text) is 'Called by the entry guard. Always raises SO007.';
 
-create function sendonce.guard_entry()
+create function sendonce.refuse_changed_entry()
 returns trigger
 language plpgsql
 volatile
@@ -94,22 +94,6 @@ security definer
 set search_path = ''
 as $$
 begin
-    if new.id <> old.id
-        or new.organization_id <> old.organization_id
-        or new.account_id <> old.account_id
-        or new.campaign_id is distinct from old.campaign_id
-        or new.template_id is distinct from old.template_id
-        or new.recipient <> old.recipient
-        or new.units <> old.units
-        or new.idempotency_key is distinct from old.idempotency_key
-    then
-        raise exception using
-            errcode = 'SO008',
-            message = 'campaign, account, template, recipient and units of an entry never change',
-            detail = format('Entry %s.', old.id),
-            hint = 'Add another recipient to another campaign instead.';
-    end if;
-
     if old.provider_message_id is not null and new.provider_message_id is distinct from old.provider_message_id then
         raise exception using
             errcode = 'SO008',
@@ -117,77 +101,131 @@ begin
             detail = format('Entry %s has %s.', old.id, old.provider_message_id),
             hint = 'A second acceptance is kept in messages and listed in discrepancies.';
     end if;
+    raise exception using
+        errcode = 'SO008',
+        message = 'campaign, account, template, recipient and units of an entry never change',
+        detail = format('Entry %s.', old.id),
+        hint = 'Add another recipient to another campaign instead.';
+end;
+$$;
 
-    if new.attempt <> old.attempt and not (old.status = 'ready' and new.status = 'processing' and new.attempt = old.attempt + 1) then
-        perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text,
-            format('attempt would go from %s to %s, and rises by one at a claim only.', old.attempt, new.attempt));
-    end if;
+comment on function sendonce.refuse_changed_entry() is
+    'Trigger before update of send_queue, for every role, when an identity or a WAMID changes. Always raises SO008.';
 
-    if new.status = old.status then
-        if new.claim_id is distinct from old.claim_id then
-            perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text,
-                'it would change from one claim to another without having been returned.');
-        end if;
-        -- The highest rank seen stays.
-        if old.delivery_status is not null and (new.delivery_status is null or new.delivery_status < old.delivery_status) then
-            perform sendonce.raise_illegal_transition(old.id, old.delivery_status::text, coalesce(new.delivery_status::text, 'nothing'),
-                'a delivery status only rises.');
-        end if;
-        return new;
-    end if;
+-- The conditions stand in the triggers and not in their functions: an update that changes nothing of the
+-- kind pays a comparison and no call.
+create trigger guard_entry_identity
+    before update on public.send_queue
+    for each row
+    when (
+        new.id <> old.id
+        or new.organization_id <> old.organization_id
+        or new.account_id <> old.account_id
+        or new.campaign_id is distinct from old.campaign_id
+        or new.template_id is distinct from old.template_id
+        or new.recipient <> old.recipient
+        or new.units <> old.units
+        or new.idempotency_key is distinct from old.idempotency_key
+        or (old.provider_message_id is not null and new.provider_message_id is distinct from old.provider_message_id)
+    )
+    execute function sendonce.refuse_changed_entry();
 
-    -- In parentheses: plpgsql reads a condition up to the first bare "then".
-    if not (case
+create function sendonce.refuse_changed_progress()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform sendonce.raise_illegal_transition(
+        old.id, concat_ws('/', old.status, old.delivery_status), concat_ws('/', new.status, new.delivery_status),
+        'without a change of status neither claim nor attempt change, and a delivery status only rises.'
+    );
+    return null;
+end;
+$$;
+
+comment on function sendonce.refuse_changed_progress() is
+    'Trigger before update of send_queue, for every role, when claim or attempt change without the status, or the delivery status falls. Always raises SO007.';
+
+create trigger guard_entry_progress
+    before update on public.send_queue
+    for each row
+    when (
+        new.status = old.status
+        and (
+            new.claim_id is distinct from old.claim_id
+            or new.attempt <> old.attempt
+            or (old.delivery_status is not null and (new.delivery_status is null or new.delivery_status < old.delivery_status))
+        )
+    )
+    execute function sendonce.refuse_changed_progress();
+
+create function sendonce.guard_entry_transition()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    if not (case old.status
+        when 'ready' then new.status in ('processing', 'sent', 'skipped', 'cancelled')
+        when 'processing' then new.status in ('sent', 'ready', 'failed', 'skipped', 'unknown')
+        when 'unknown' then new.status in ('sent', 'ready', 'failed')
+        when 'failed' then new.status in ('sent', 'ready')
         -- Evidence of acceptance moves any state to sent, and sent is the only absorbing one.
-        when old.status = 'sent' then false
-        when new.status = 'sent' then true
-        else case old.status
-            when 'ready' then new.status in ('processing', 'skipped', 'cancelled')
-            when 'processing' then new.status in ('ready', 'failed', 'skipped', 'unknown')
-            when 'unknown' then new.status in ('ready', 'failed')
-            when 'failed' then new.status = 'ready'
-            else false
-        end
+        when 'sent' then false
+        else new.status = 'sent'
     end) then
         perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'no rule allows it.');
     end if;
 
-    if new.status = 'processing' and new.attempt <> old.attempt + 1 then
-        perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'a claim starts a new attempt.');
+    -- What follows from the status is written here, once, for everybody who moves an entry.
+    if new.status = 'processing' then
+        if new.attempt <> old.attempt + 1 then
+            perform sendonce.raise_illegal_transition(old.id, old.status::text, new.status::text, 'a claim starts a new attempt.');
+        end if;
+        new.due_at := null;
+        return new;
     end if;
 
-    -- What follows from the status is written here, once, for everybody who moves an entry.
-    if new.status <> 'processing' then
-        new.claim_id := null;
+    if new.attempt <> old.attempt then
+        perform sendonce.raise_illegal_transition(
+            old.id, old.status::text, new.status::text,
+            format('attempt would go from %s to %s, and rises by one at a claim only.', old.attempt, new.attempt)
+        );
     end if;
-    if new.status = 'ready' then
-        -- The cursor has passed it: from now on the second path hands it out.
-        new.due_at := coalesce(new.due_at, sendonce.now());
-    else
-        new.due_at := null;
-    end if;
-    new.unknown_since := case when new.status = 'unknown' then sendonce.now() end;
-    if new.status in ('sent', 'failed', 'skipped', 'cancelled') then
-        new.settled_at := sendonce.now();
-    else
-        new.settled_at := null;
-    end if;
-    if new.status = 'sent' then
-        new.sent_at := coalesce(new.sent_at, sendonce.now());
-        new.error_class := null;
-        new.error_code := null;
-        new.error_message := null;
-    end if;
+    new.claim_id := null;
+    case new.status
+        when 'ready' then
+            -- The cursor has passed it: from now on the second path hands it out.
+            new.due_at := coalesce(new.due_at, sendonce.now());
+            new.unknown_since := null;
+            new.settled_at := null;
+        when 'unknown' then
+            new.unknown_since := sendonce.now();
+        else
+            new.due_at := null;
+            new.unknown_since := null;
+            new.settled_at := sendonce.now();
+            if new.status = 'sent' then
+                new.sent_at := coalesce(new.sent_at, new.settled_at);
+            end if;
+    end case;
     return new;
 end;
 $$;
 
-comment on function sendonce.guard_entry() is
-    'Trigger before update of send_queue, for every role. Raises SO008 for a changed identity or WAMID, SO007 for an illegal transition; sets what follows from the status (due time, claim, times).';
+comment on function sendonce.guard_entry_transition() is
+    'Trigger before update of send_queue, for every role, when the status changes. Raises SO007 for an illegal transition; sets what follows from the status (claim, due time, times).';
 
-create trigger guard_entry
+create trigger guard_entry_transition
     before update on public.send_queue
-    for each row execute function sendonce.guard_entry();
+    for each row
+    when (new.status <> old.status)
+    execute function sendonce.guard_entry_transition();
 
 create trigger refuse_deletion
     before delete or truncate on public.send_queue

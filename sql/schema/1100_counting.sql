@@ -5,11 +5,12 @@ create function sendonce.increment_campaign_counters(
     _unknown integer, _delivered integer, _read integer, _undelivered integer, _cost numeric
 )
 returns void
-language sql
+language plpgsql
 volatile
 security definer
 set search_path = ''
 as $$
+begin
     -- One update for all deltas at once: one per counter would break the CHECKs on late evidence
     -- (failed -1 before sent +1). Completion is decided by counting, in this same update: the
     -- second of two sessions that settle the last two entries waits here, then sees the first's count.
@@ -50,6 +51,7 @@ as $$
                 then c.pause_reason
         end
     where c.id = _campaign_id;
+end;
 $$;
 
 comment on function sendonce.increment_campaign_counters(uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric) is

@@ -180,6 +180,12 @@ create trigger charge_changed_messages
 create type sendonce.attempt as (
     entry_id bigint,
     attempt integer,
+    organization_id uuid,
+    account_id uuid,
+    campaign_id uuid,
+    template_id uuid,
+    recipient text,
+    units smallint,
     outcome public.message_outcome,
     provider_message_id text,
     is_second_acceptance boolean,
@@ -193,31 +199,51 @@ create type sendonce.attempt as (
 
 create function sendonce.write_attempts(_attempts sendonce.attempt[])
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
--- Batches are small and the tables are large: one plan, whatever the statistics say.
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_seqscan = off
+set jit = off
 as $$
+declare
+    _now constant timestamptz := sendonce.now();
+begin
+    with told as materialized (
+        select a.*, row_number() over () as ordinal from unnest(_attempts) a
+    ),
+    -- Per campaign, not per attempt; nothing where there is no price list.
+    source as materialized (
+        select
+            s.organization_id, s.campaign_id, s.template_id, account.provider, t.category, account.currency,
+            s.ordinals, s.recipients, s.claimed_ats
+        from (
+            select
+                told.organization_id, told.account_id, told.campaign_id, told.template_id,
+                array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
+            from told
+            group by told.organization_id, told.account_id, told.campaign_id, told.template_id
+        ) s
+        join public.provider_accounts account on account.id = s.account_id
+        left join public.campaigns c on c.id = s.campaign_id
+        join public.templates t on t.id = coalesce(c.template_id, s.template_id)
+    ),
+    priced as materialized (
+        select source.ordinals[price.place] as ordinal, price.rate, price.charge_on
+        from source
+        cross join lateral sendonce.price_recipients(
+            source.organization_id, source.provider, source.category, source.currency, source.recipients, source.claimed_ats
+        ) price
+    )
     insert into public.messages as m (
         entry_id, attempt, organization_id, account_id, campaign_id, worker, claimed_at, outcome, provider_message_id,
-        is_second_acceptance, error_class, error_code, error_message, delivered_at, units, rate, charge_on
+        is_second_acceptance, error_class, error_code, error_message, delivered_at, units, rate, charge_on, recorded_at
     )
     select
-        a.entry_id, a.attempt, q.organization_id, q.account_id, q.campaign_id, a.worker, a.claimed_at, a.outcome,
+        a.entry_id, a.attempt, a.organization_id, a.account_id, a.campaign_id, a.worker, a.claimed_at, a.outcome,
         a.provider_message_id, a.is_second_acceptance, a.error_class, a.error_code, a.error_message, a.delivered_at,
-        q.units, price.rate, price.charge_on
-    from unnest(_attempts) a
-    join public.send_queue q on q.id = a.entry_id
-    left join public.campaigns c on c.id = q.campaign_id
-    join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-    join public.provider_accounts account on account.id = q.account_id
-    -- Asked once per row; where the organization and the shared list have no rates, not at all.
-    left join lateral sendonce.rate_in_force(
-        q.organization_id, account.provider, t.category, account.currency, q.recipient, a.claimed_at
-    ) price on true
+        a.units, p.rate, p.charge_on, _now
+    from told a
+    left join priced p on p.ordinal = a.ordinal
+    order by a.ordinal
     on conflict (entry_id, attempt) do update
     set outcome = case
             when m.outcome = 'unknown' or excluded.outcome = 'accepted' then excluded.outcome
@@ -232,6 +258,7 @@ as $$
     where (m.outcome = 'unknown' and excluded.outcome <> 'unknown')
         or (m.outcome <> 'accepted' and excluded.outcome = 'accepted')
         or (excluded.delivered_at is not null and excluded.delivered_at < coalesce(m.delivered_at, 'infinity'));
+end;
 $$;
 
 comment on function sendonce.write_attempts(sendonce.attempt[]) is
@@ -252,23 +279,17 @@ create table public.suppressions (
 
 comment on table public.suppressions is 'Who must not be written to. Looked at when a recipient is added, claimed and dispatched.';
 
-create function sendonce.is_suppressed(_organization_id uuid, _recipient text, _category text)
-returns boolean
+create function sendonce.scopes_covering(_category text)
+returns text[]
 language sql
-stable
+immutable
 set search_path = ''
 as $$
-    select exists (
-        select
-        from public.suppressions s
-        where s.organization_id = _organization_id
-            and s.recipient = _recipient
-            and (s.scope = 'all' or _category = 'MARKETING')
-    );
+    select case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
 $$;
 
-comment on function sendonce.is_suppressed(uuid, text, text) is
-    'Called when a recipient is added, claimed and dispatched. True when this person must not get a template of this category.';
+comment on function sendonce.scopes_covering(text) is
+    'Called where recipients are added, claimed and dispatched. Returns the scopes of suppressions that withhold a template of this category.';
 
 create table public.discrepancies (
     id bigint generated always as identity primary key,

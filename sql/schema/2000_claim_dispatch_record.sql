@@ -32,51 +32,6 @@
 -- campaigns by id, messages, suppressions, log. All FOR NO KEY UPDATE, which lets foreign keys pass.
 -- A statement that moves entries happens once per call.
 
-create function sendonce.scope_covers(_scope text, _category text)
-returns boolean
-language sql
-immutable
-set search_path = ''
-as $$
-    select _scope = 'all' or _category = 'MARKETING';
-$$;
-
-comment on function sendonce.scope_covers(text, text) is
-    'Called wherever suppressions are looked up. True when a suppression of this scope withholds a template of this category.';
-
-create function sendonce.suppressed_entries(_entry_ids bigint[])
-returns bigint[]
-language sql
-stable
-set search_path = ''
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_seqscan = off
-as $$
-    select coalesce(array_agg(q.id), '{}')
-    from unnest(_entry_ids) picked(id)
-    join public.send_queue q on q.id = picked.id
-    join public.suppressions s on s.organization_id = q.organization_id and s.recipient = q.recipient
-    left join public.campaigns c on c.id = q.campaign_id
-    join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-    where sendonce.scope_covers(s.scope, t.category);
-$$;
-
-comment on function sendonce.suppressed_entries(bigint[]) is
-    'Called by claim_messages and begin_dispatch. Returns those of the entries whose recipient must not get their template.';
-
-create function sendonce.reference(_campaign_id uuid, _account_id uuid, _entry_id bigint, _attempt integer)
-returns text
-language sql
-immutable
-set search_path = ''
-as $$
-    select 'so1:' || coalesce(_campaign_id, _account_id)::text || ':' || _entry_id::text || ':' || _attempt::text;
-$$;
-
-comment on function sendonce.reference(uuid, uuid, bigint, integer) is
-    'Called when entries are handed out. Returns the text that travels with the message and comes back in its reports.';
-
 create function sendonce.pause_after_failover()
 returns boolean
 language plpgsql
@@ -120,7 +75,7 @@ $$;
 comment on function sendonce.pause_after_failover() is
     'Called first by claim_messages. Pauses every account and returns true when this is not the physical database of the last look; otherwise returns false.';
 
--- One claim from one account, whose lock the caller holds. Split off so that each statement is planned once.
+-- One claim from one account, whose lock the caller holds.
 create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
 returns jsonb
 language plpgsql
@@ -132,25 +87,50 @@ set enable_bitmapscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _now constant timestamptz := sendonce.now();
     _source record;
-    _due bigint[];
-    _fresh bigint[];
-    _examined integer := 0;
+    _scopes text[];
+    _taken bigint[];
+    _withheld bigint[];
+    _last bigint;
     _picked bigint[] := '{}';
-    _suppressed bigint[];
+    _suppressed bigint[] := '{}';
+    _campaign_ids uuid[] := '{}';
+    _template_ids uuid[] := '{}';
     _claim_id bigint;
     _entry_ids bigint[];
     _entries jsonb;
     _templates jsonb;
 begin
+    -- Single messages first: somebody waits for each of them. One whose template is stopped does not
+    -- hold up the others.
+    select array_agg(due.id), array_agg(due.id) filter (where due.suppressed)
+    into _taken, _withheld
+    from (
+        select
+            q.id,
+            exists (
+                select from public.suppressions s
+                where s.organization_id = _account.organization_id and s.recipient = q.recipient
+                    and s.scope = any (sendonce.scopes_covering(t.category))
+            ) as suppressed
+        from public.send_queue q
+        join public.templates t on t.id = q.template_id
+        where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
+            and t.status = 'APPROVED' and t.stopped_at is null
+        -- The first column is the same in all of them; naming it lets the index give the order.
+        order by q.campaign_id, q.due_at, q.id
+        limit _limit
+    ) due;
+    _picked := _picked || _taken;
+    _suppressed := _suppressed || _withheld;
+
     for _source in
-        -- Single messages first: somebody waits for each of them. Then by priority; chance keeps equals from starving.
-        select null::uuid as campaign_id, null::bigint as last_entry_id, 32767 as priority, 0::double precision as chance
-        union all
-        select c.id, coalesce(k.last_entry_id, 0), c.priority, random()
+        -- By priority; chance keeps equals from starving.
+        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id
         from public.campaigns c
         join public.templates t on t.id = c.template_id
         left join sendonce.campaign_cursors k on k.campaign_id = c.id
@@ -158,58 +138,59 @@ begin
             and c.status = 'running'
             and t.status = 'APPROVED' and t.stopped_at is null
             and sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now)
-        order by 3 desc, 4
+        order by c.priority desc, random()
     loop
-        if _source.campaign_id is null then
-            _due := array(
-                select q.id
-                from public.send_queue q
-                where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
-                order by q.due_at, q.id
-                limit _limit - cardinality(_picked)
-            );
-            -- A single message whose template is stopped waits without holding up the others.
-            _due := array(
-                select due.id
-                from unnest(_due) due(id)
-                join public.send_queue q on q.id = due.id
-                join public.templates t on t.id = q.template_id
-                where t.status = 'APPROVED' and t.stopped_at is null
-            );
-        else
-            _due := array(
-                select q.id
-                from public.send_queue q
-                where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
-                order by q.due_at, q.id
-                limit _limit - cardinality(_picked)
-            );
-        end if;
-        _picked := _picked || _due;
         exit when cardinality(_picked) >= _limit;
-        continue when _source.campaign_id is null;
+        _campaign_ids := _campaign_ids || _source.campaign_id;
+        _template_ids := _template_ids || _source.template_id;
+        _scopes := sendonce.scopes_covering(_source.category);
 
-        _fresh := array(
-            select q.id
+        -- What came back, when it is due.
+        select array_agg(due.id), array_agg(due.id) filter (where due.suppressed)
+        into _taken, _withheld
+        from (
+            select
+                q.id,
+                exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                ) as suppressed
+            from public.send_queue q
+            where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
+            order by q.due_at, q.id
+            limit _limit - cardinality(_picked)
+        ) due;
+        _picked := _picked || _taken;
+        _suppressed := _suppressed || _withheld;
+        exit when cardinality(_picked) >= _limit;
+
+        -- What was never handed out: the next ids behind the cursor, whatever their state.
+        select array_agg(fresh.id), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
+        into _taken, _withheld, _last
+        from (
+            select
+                q.id,
+                exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                ) as suppressed
             from public.send_queue q
             where q.campaign_id = _source.campaign_id and q.id > _source.last_entry_id
             order by q.id
             limit _limit - cardinality(_picked)
-        );
-        continue when cardinality(_fresh) = 0;
-        _examined := _examined + cardinality(_fresh);
+        ) fresh;
+        continue when _last is null;
         insert into sendonce.campaign_cursors (campaign_id, last_entry_id)
-        values (_source.campaign_id, _fresh[cardinality(_fresh)])
+        values (_source.campaign_id, _last)
         on conflict (campaign_id) do update set last_entry_id = excluded.last_entry_id;
-        _picked := _picked || _fresh;
-        exit when cardinality(_picked) >= _limit;
+        _picked := _picked || _taken;
+        _suppressed := _suppressed || _withheld;
     end loop;
 
     if cardinality(_picked) = 0 then
         return null;
     end if;
 
-    _suppressed := sendonce.suppressed_entries(_picked);
     _claim_id := nextval('sendonce.claim_ids');
     with picked as materialized (
         -- By id: the order in which entries are locked everywhere.
@@ -236,7 +217,8 @@ begin
                 'entry_id', m.id,
                 'attempt', m.attempt,
                 'recipient', m.recipient,
-                'reference', sendonce.reference(m.campaign_id, _account.id, m.id, m.attempt),
+                -- Travels with the message and comes back in its reports; read_reports takes it apart.
+                'reference', 'so1:' || coalesce(m.campaign_id, _account.id) || ':' || m.id || ':' || m.attempt,
                 'template_id', coalesce(c.template_id, m.template_id),
                 'variables', m.variables,
                 'units', m.units
@@ -244,7 +226,7 @@ begin
         )
     into _entry_ids, _entries
     from moved m
-    left join public.campaigns c on c.id = m.campaign_id
+    left join unnest(_campaign_ids, _template_ids) c(campaign_id, template_id) on c.campaign_id = m.campaign_id
     where m.status = 'processing';
 
     if _entry_ids is null then
@@ -261,7 +243,7 @@ begin
     )
     into _templates
     from public.templates t
-    where t.id in (select (e.value ->> 'template_id')::uuid from jsonb_array_elements(_entries) e);
+    where t.id in (select distinct (e.value ->> 'template_id')::uuid from jsonb_array_elements(_entries) e);
 
     return jsonb_build_object(
         'claim_id', _claim_id,
@@ -289,6 +271,7 @@ declare
     _candidate record;
     _account public.provider_accounts;
     _batch integer;
+    _busy boolean := false;
     _claim jsonb;
 begin
     if coalesce(btrim(_worker), '') = '' then
@@ -317,8 +300,13 @@ begin
             )
         order by random()
     loop
+        -- What had nothing to give stays locked until the end, so nobody who looks at several may wait for one.
         if _candidate.accounts_at_once is not null then
-            perform from public.organizations o where o.id = _candidate.organization_id for no key update;
+            perform from public.organizations o where o.id = _candidate.organization_id for no key update skip locked;
+            if not found then
+                _busy := true;
+                continue;
+            end if;
             continue when (
                 select count(distinct k.account_id) >= _candidate.accounts_at_once
                 from public.claims k
@@ -326,13 +314,21 @@ begin
             );
         end if;
 
-        select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update;
+        if _account_id is null then
+            select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update skip locked;
+            if not found then
+                _busy := true;
+                continue;
+            end if;
+        else
+            select a.* into _account from public.provider_accounts a where a.id = _candidate.id for no key update;
+        end if;
         -- As it is under the lock.
         continue when _account.paused_at is not null or _account.resting_until > sendonce.now();
         _batch := _limit;
         if _account.current_rate is not null then
             -- No more than can leave well within the lease.
-            _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)));
+            _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
@@ -346,7 +342,8 @@ begin
         end if;
     end loop;
 
-    return jsonb_build_object('claim_id', null, 'wait_seconds', 0.5, 'entries', '[]'::jsonb);
+    -- Somebody else was claiming there at this moment: ask again at once.
+    return jsonb_build_object('claim_id', null, 'wait_seconds', case when _busy then 0.005 else 0.5 end, 'entries', '[]'::jsonb);
 end;
 $$;
 
@@ -379,6 +376,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _now timestamptz;
@@ -389,14 +388,13 @@ declare
     _room integer;
     _rate numeric;
     _tokens numeric;
-    _suppressed bigint[];
     _asked bigint[];
     _repeated bigint[];
     _allowed bigint[];
-    _later bigint[] := '{}';
+    _later bigint[] := array[]::bigint[];
     _gone bigint[];
     _held bigint[];
-    _refused jsonb := '[]';
+    _refused jsonb := '[]'::jsonb;
     _capped_due timestamptz;
 begin
     -- The whole promise rests on this commit being on disk before the request starts.
@@ -439,25 +437,44 @@ begin
         where a.id = any (_claim.entry_ids) and a.id <> all (_claim.dispatched)
         order by a.id
     );
-    _suppressed := sendonce.suppressed_entries(_asked);
 
-    with looked_at as materialized (
+    with held as materialized (
         select
-            q.id, q.recipient,
+            q.id, q.recipient, q.campaign_id, q.template_id,
+            q.status = 'processing' and q.claim_id = _claim_id as in_this_claim
+        from unnest(_asked) a(id)
+        join public.send_queue q on q.id = a.id
+    ),
+    -- What stands in the way of a whole campaign, looked at once and not once per entry.
+    source as materialized (
+        select
+            h.campaign_id, h.template_id,
+            sendonce.scopes_covering(t.category) as scopes,
             case
-                when q.status <> 'processing' or q.claim_id is distinct from _claim_id then 'no longer in this claim'
-                when q.id = any (_suppressed) then 'suppressed'
                 when _account.paused_at is not null then 'account paused'
                 when _account.resting_until > _now then 'account rests'
                 when c.status <> 'running' then 'campaign ' || c.status::text
                 when not sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now) then 'outside the sending hours'
                 when t.status <> 'APPROVED' or t.stopped_at is not null then 'template stopped'
             end as obstacle
-        from unnest(_asked) a(id)
-        join public.send_queue q on q.id = a.id
-        left join public.campaigns c on c.id = q.campaign_id
-        join public.templates t on t.id = coalesce(c.template_id, q.template_id)
-        order by q.id
+        from (select distinct held.campaign_id, held.template_id from held) h
+        left join public.campaigns c on c.id = h.campaign_id
+        join public.templates t on t.id = coalesce(c.template_id, h.template_id)
+    ),
+    looked_at as materialized (
+        select
+            h.id,
+            case
+                when not h.in_this_claim then 'no longer in this claim'
+                when exists (
+                    select from public.suppressions s
+                    where s.organization_id = _account.organization_id and s.recipient = h.recipient and s.scope = any (source.scopes)
+                ) then 'suppressed'
+                else source.obstacle
+            end as obstacle
+        from held h
+        join source on source.campaign_id is not distinct from h.campaign_id and source.template_id is not distinct from h.template_id
+        order by h.id
     )
     select
         coalesce(array_agg(l.id order by l.id) filter (where l.obstacle is null), '{}'),
@@ -472,7 +489,7 @@ begin
 
     if _capped then
         _room := _daily_recipients - (
-            select count(*) from sendonce.limit_group_recipients r
+            select count(*)::integer from sendonce.limit_group_recipients r
             where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _now - interval '24 hours'
         );
         -- Somebody already written to within the day takes no room; the others do, each once.
@@ -530,29 +547,28 @@ begin
     end if;
 
     if _refused <> '[]' then
-        _refused := (
-            with refused as materialized (
-                select (r.value ->> 'entry_id')::bigint as id, r.value ->> 'reason' as reason
-                from jsonb_array_elements(_refused) r
-                order by 1
-            ),
-            moved as (
-                update public.send_queue q
-                set status = case when r.reason = 'suppressed' then 'skipped'::public.entry_status else 'ready' end,
-                    claim_id = null,
-                    due_at = case
-                        when r.reason = 'account rests' then _account.resting_until
-                        when r.reason = 'daily cap of the limit group' then coalesce(_capped_due, _now)
-                        when r.reason <> 'suppressed' then _now
-                    end,
-                    error_class = case when r.reason = 'suppressed' then 'suppressed' end
-                from refused r
-                where q.id = r.id and q.status = 'processing' and q.claim_id = _claim_id
-                returning q.id, q.status, r.reason
-            )
-            select coalesce(jsonb_agg(jsonb_build_object('entry_id', m.id, 'status', m.status, 'reason', m.reason) order by m.id), '[]')
-            from moved m
-        );
+        with refused as materialized (
+            select (r.value ->> 'entry_id')::bigint as id, r.value ->> 'reason' as reason
+            from jsonb_array_elements(_refused) r
+            order by 1
+        ),
+        moved as (
+            update public.send_queue q
+            set status = case when r.reason = 'suppressed' then 'skipped'::public.entry_status else 'ready' end,
+                claim_id = null,
+                due_at = case
+                    when r.reason = 'account rests' then _account.resting_until
+                    when r.reason = 'daily cap of the limit group' then coalesce(_capped_due, _now)
+                    when r.reason <> 'suppressed' then _now
+                end,
+                error_class = case when r.reason = 'suppressed' then 'suppressed' end
+            from refused r
+            where q.id = r.id and q.status = 'processing' and q.claim_id = _claim_id
+            returning q.id, q.status, r.reason
+        )
+        select coalesce(jsonb_agg(jsonb_build_object('entry_id', m.id, 'status', m.status, 'reason', m.reason) order by m.id), '[]')
+        into _refused
+        from moved m;
         _gone := _gone || array(select (r.value ->> 'entry_id')::bigint from jsonb_array_elements(_refused) r);
     end if;
 
@@ -599,37 +615,49 @@ create type sendonce.result as (
 
 create function sendonce.classify_results(_provider text, _account_id uuid, _results jsonb)
 returns sendonce.result[]
-language sql
+language plpgsql
 stable
 set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
+declare
+    _list sendonce.result[];
+begin
+    if exists (select from jsonb_array_elements(_results) r where jsonb_typeof(r.value) <> 'object') then
+        perform sendonce.raise_invalid('every result must be a JSON object', 'One element is not.', 'Pass [{"entry_id", "attempt", "outcome", …}].');
+    end if;
+
     with parsed as (
         select
-            r.ordinality::integer as ordinal,
-            case when r.value ->> 'entry_id' ~ '^[0-9]{1,18}$' then (r.value ->> 'entry_id')::bigint end as entry_id,
-            case when r.value ->> 'attempt' ~ '^[0-9]{1,9}$' then (r.value ->> 'attempt')::integer end as attempt,
-            r.value ->> 'outcome' as outcome,
-            nullif(r.value ->> 'provider_message_id', '') as provider_message_id,
+            r.ordinal::integer as ordinal,
+            case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,
+            case when r.attempt ~ '^[0-9]{1,9}$' then r.attempt::integer end as attempt,
+            r.outcome,
+            nullif(r.provider_message_id, '') as provider_message_id,
             case
-                when nullif(r.value ->> 'code', '') is not null then r.value ->> 'code'
-                when r.value ->> 'http_status' = '429' then 'http_429'
+                when nullif(r.code, '') is not null then r.code
+                when r.http_status = '429' then 'http_429'
             end as code,
-            left(r.value ->> 'message', 1000) as message,
-            case
-                when r.value ->> 'retry_after' ~ '^[0-9]{1,6}([.][0-9]{1,9})?$'
-                    then make_interval(secs => (r.value ->> 'retry_after')::double precision)
-            end as retry_after
-        from jsonb_array_elements(_results) with ordinality r
+            left(r.message, 1000) as message,
+            case when r.retry_after ~ '^[0-9]{1,6}([.][0-9]{1,9})?$' then make_interval(secs => r.retry_after::double precision) end as retry_after
+        from rows from (
+            jsonb_to_recordset(_results) as (
+                entry_id text, attempt text, outcome text, provider_message_id text, http_status text, code text, message text, retry_after text
+            )
+        ) with ordinality r(entry_id, attempt, outcome, provider_message_id, http_status, code, message, retry_after, ordinal)
     ),
     classified as (
         select
             p.*,
             case
                 when p.outcome = 'ambiguous' then 'ambiguous'
-                when p.outcome = 'rejected' then coalesce(e.class, 'unlisted')
+                when p.outcome = 'rejected' then coalesce(
+                    (select e.class from public.provider_errors e where e.provider = _provider and e.code = p.code), 'unlisted'
+                )
             end as class,
             -- A WAMID belongs to one entry: of two claimants the first in the batch, or the one in the table, has it.
             p.outcome = 'accepted' and (
@@ -646,7 +674,6 @@ as $$
             ) as wamid_is_taken,
             row_number() over (partition by p.entry_id order by (p.outcome = 'accepted') desc, p.attempt desc, p.ordinal) as place
         from parsed p
-        left join public.provider_errors e on e.provider = _provider and e.code = p.code
     )
     select coalesce(
         array_agg(
@@ -674,7 +701,10 @@ as $$
         ),
         '{}'
     )
+    into _list
     from classified c;
+    return _list;
+end;
 $$;
 
 comment on function sendonce.classify_results(text, uuid, jsonb) is
@@ -716,7 +746,8 @@ begin
     end if;
 
     update public.provider_accounts
-    set current_rate = case when _slow then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+    -- An account without a rate has none to cut.
+    set current_rate = case when _slow and current_rate is not null then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
         paused_at = case when _pause_reason is not null then coalesce(paused_at, _now) else paused_at end,
         pause_reason = case when _pause_reason is not null then coalesce(pause_reason, _pause_reason) else pause_reason end,
         unsure_in_a_row = _unsure,
@@ -804,6 +835,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set plan_cache_mode = force_generic_plan
+set jit = off
 as $$
 declare
     _most_tries constant integer := 3;
@@ -811,24 +844,20 @@ declare
     _claim public.claims;
     _account public.provider_accounts;
     _list sendonce.result[];
+    _news sendonce.result[];
     _unsure_last integer;
     _definite boolean;
     _slow boolean;
     _pause_reason text;
     _template_reason text;
-    _entry_ids bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
-    _judged jsonb;
+    _told jsonb;
     _closed bigint[];
     _suppress bigint[];
     _undispatched bigint[];
-    _claim_open boolean := false;
+    _claim_open boolean;
 begin
-    if jsonb_typeof(_results) is distinct from 'array' then
-        perform sendonce.raise_invalid('results must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_results), 'null')), 'Pass [{"entry_id", "attempt", "outcome", …}].');
-    end if;
-
     select k.* into _claim from public.claims k where k.id = _claim_id;
     if found then
         select a.* into _account from public.provider_accounts a where a.id = _claim.account_id;
@@ -842,24 +871,32 @@ begin
     end if;
     _list := sendonce.classify_results(_account.provider, _account.id, _results);
 
-    -- What the results mean for the account: taken first, and only if something changes there.
+    -- What the results mean for the account: taken first, and only if something changes there. Only news
+    -- counts: a batch told again, or one of an attempt long over, has had its effect.
+    select array_agg(r)
+    into _news
+    from unnest(_list) r
+    join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
+    where r.refusal is null
+        and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'))
+        and (_account.unsure_in_a_row > 0 or exists (select from unnest(_list) other where other.outcome <> 'accepted'));
+
     select
         bool_or(c.slows_account),
         max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
         max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-        -- An attempt that a stopping worker never started tells nothing about the provider.
         bool_or(r.outcome in ('accepted', 'rejected')),
+        -- Those after the last answer that told something; an attempt that a stopping worker never
+        -- started tells nothing about the provider either way.
         count(*) filter (
-            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started'
-                and r.ordinal > coalesce(last_definite.ordinal, 0)
+            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
         )
     into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-    from unnest(_list) r
-    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected'
-    left join lateral (
-        select max(d.ordinal) as ordinal from unnest(_list) d where d.outcome in ('accepted', 'rejected')
-    ) last_definite on r.outcome in ('unknown', 'not_sent')
-    where r.refusal is null;
+    from unnest(_news) r
+    cross join (
+        select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
+    ) answered
+    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
     if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
         perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
@@ -868,9 +905,9 @@ begin
         perform sendonce.apply_template_stops(
             _account.provider,
             array(
-                select r.entry_id from unnest(_list) r
+                select r.entry_id from unnest(_news) r
                 join public.error_classes c on c.class = r.error_class
-                where r.outcome = 'rejected' and c.stops_template and r.refusal is null
+                where r.outcome = 'rejected' and c.stops_template
             ),
             _template_reason
         );
@@ -879,10 +916,11 @@ begin
     select k.* into _claim from public.claims k where k.id = _claim_id for no key update;
     _claim_open := found;
 
-    select array_agg(locked.id), array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
-    into _entry_ids, _campaign_ids
+    -- Judged under the lock: between the look and the move nobody comes in.
+    select array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
+    into _campaign_ids
     from (
-        select q.id, q.campaign_id
+        select q.campaign_id
         from unnest(_list) r
         join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id
         where r.refusal is null
@@ -895,47 +933,56 @@ begin
     end if;
     _now := sendonce.now();
 
-    with judged as materialized (
+    with looked_at as materialized (
         select
-            r.ordinal, r.entry_id, r.attempt, r.outcome, r.provider_message_id, r.error_class, r.error_code, r.error_message,
-            r.refusal,
-            q.id is not null as exists,
-            q.status as status_before,
+            r.*,
+            q.id, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units, q.status as status_before,
+            q.attempt as current_attempt, q.tries, q.provider_message_id as first_wamid,
+            q.status = 'failed' and q.error_class = 'outcome_unknown' as given_up,
             -- In hand: this claim, this attempt, dispatched, no outcome yet.
-            held.in_hand,
-            held.in_hand or (q.status = 'unknown' and r.attempt = q.attempt) as waits_for_this,
-            case
-                when r.refusal is not null or q.id is null then null
-                when r.outcome = 'accepted' then case when q.status <> 'sent' then 'sent'::public.entry_status end
-                when not (held.in_hand or (q.status = 'unknown' and r.attempt = q.attempt)) then null
-                when r.outcome = 'unknown' then case when held.in_hand then 'unknown'::public.entry_status end
-                when r.outcome = 'not_sent' then 'ready'
-                when c.counts_as_try and q.tries + 1 >= _most_tries then 'failed'
-                else c.moves_to::public.entry_status
-            end as status_after,
-            coalesce(r.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,
-            coalesce(r.outcome = 'rejected' and c.suppresses_recipient, false) as suppresses,
-            case
-                when r.outcome = 'rejected' and c.moves_to = 'ready'
-                    then sendonce.retry_due(c.first_wait, c.growth, c.longest_wait,
-                        case when c.counts_as_try then q.tries else q.attempt - 1 end, r.retry_after, _now)
-                when r.outcome = 'not_sent' then _now
-            end as due_at,
-            -- A late, definite answer for one that was given up as unknown: the reason gets true, the state stays.
-            q.status = 'failed' and q.error_class = 'outcome_unknown' and r.attempt = q.attempt and r.outcome = 'rejected' as explains_failure,
-            r.outcome = 'accepted' and q.provider_message_id is not null and q.provider_message_id <> r.provider_message_id as is_second_acceptance,
-            m.entry_id is not null as has_message,
-            coalesce(m.outcome = 'accepted' or m.outcome = r.outcome, false) as is_known
+            coalesce(
+                q.status = 'processing' and q.claim_id = _claim_id and q.attempt = r.attempt and q.id = any (_claim.dispatched), false
+            ) as in_hand,
+            coalesce(q.status = 'unknown' and q.attempt = r.attempt, false) as awaited,
+            -- Evidence of an earlier attempt may have settled the entry while this attempt was out: its outcome is kept all the same.
+            coalesce(q.attempt = r.attempt and q.id = any (_claim.dispatched), false) as out_with_this_claim,
+            m.outcome as outcome_before
         from unnest(_list) r
         left join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id
-        left join lateral (
-            select coalesce(
-                q.status = 'processing' and q.claim_id = _claim_id and q.attempt = r.attempt and q.id = any (_claim.dispatched), false
-            ) as in_hand
-        ) held on true
-        left join public.error_classes c on c.class = r.error_class
         left join public.messages m on m.entry_id = r.entry_id and m.attempt = r.attempt
         order by r.entry_id
+    ),
+    judged as materialized (
+        select
+            l.*,
+            -- What may be taken: evidence always; anything else for the attempt in hand, the one awaited, or one on record.
+            l.refusal is null and l.id is not null
+                and (l.outcome = 'accepted' or l.out_with_this_claim or l.awaited or l.outcome_before is not null) as is_taken,
+            coalesce(l.outcome_before = 'accepted' or l.outcome_before = l.outcome, false) as is_known,
+            case
+                when l.refusal is not null or l.id is null then null
+                when l.outcome = 'accepted' then case when l.status_before <> 'sent' then 'sent'::public.entry_status end
+                when not (l.in_hand or l.awaited) then null
+                when l.outcome = 'unknown' then case when l.in_hand then 'unknown'::public.entry_status end
+                when l.outcome = 'not_sent' then 'ready'
+                when c.counts_as_try and l.tries + 1 >= _most_tries then 'failed'
+                else c.moves_to::public.entry_status
+            end as status_after,
+            coalesce(l.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,
+            coalesce(l.outcome = 'rejected' and c.suppresses_recipient, false) as suppresses,
+            case
+                when l.outcome = 'rejected' and c.moves_to = 'ready'
+                    then sendonce.retry_due(
+                        c.first_wait, c.growth, c.longest_wait,
+                        case when c.counts_as_try then l.tries else l.current_attempt - 1 end, l.retry_after, _now
+                    )
+                when l.outcome = 'not_sent' then _now
+            end as due_at,
+            -- A late, definite answer for one that was given up as unknown: the reason gets true, the state stays.
+            coalesce(l.given_up and l.attempt = l.current_attempt and l.outcome = 'rejected', false) as explains_failure,
+            coalesce(l.outcome = 'accepted' and l.first_wamid <> l.provider_message_id, false) as is_second_acceptance
+        from looked_at l
+        left join public.error_classes c on c.class = l.error_class
     ),
     moved as (
         update public.send_queue q
@@ -949,42 +996,42 @@ begin
             error_message = case when j.status_after = 'sent' then null else j.error_message end
         from judged j
         where q.id = j.entry_id and (j.status_after is not null or j.explains_failure)
-        returning q.id, q.status
+        returning q.id
     )
     select
         jsonb_build_object(
-            'recorded', count(*) filter (where j.refusal is null and j.exists and not j.is_known and (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
-            'already', count(*) filter (where j.refusal is null and j.exists and j.is_known),
-            'sent', count(*) filter (where moved.status = 'sent'),
-            'failed', count(*) filter (where moved.status = 'failed' and not j.explains_failure),
-            'ready', count(*) filter (where moved.status = 'ready'),
-            'unknown', count(*) filter (where moved.status = 'unknown'),
+            'recorded', count(*) filter (where j.is_taken and not j.is_known),
+            'already', count(*) filter (where j.is_taken and j.is_known),
+            'sent', count(*) filter (where j.status_after = 'sent'),
+            'failed', count(*) filter (where j.status_after = 'failed'),
+            'ready', count(*) filter (where j.status_after = 'ready'),
+            'unknown', count(*) filter (where j.status_after = 'unknown'),
             'refused', coalesce(
                 jsonb_agg(
                     jsonb_build_object(
                         'entry_id', j.entry_id,
-                        'reason', coalesce(j.refusal, case when not j.exists then 'no such entry of this account' else 'this attempt is not in hand' end)
+                        'reason', coalesce(j.refusal, case when j.id is null then 'no such entry of this account' else 'this attempt is not in hand' end)
                     ) order by j.ordinal
-                ) filter (where j.refusal is not null or not j.exists or not (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
+                ) filter (where not j.is_taken),
                 '[]'
             )
         ),
         array_agg(
             row(
-                j.entry_id, j.attempt, j.outcome, j.provider_message_id, coalesce(j.is_second_acceptance, false), j.error_class,
-                j.error_code, j.error_message, null,
-                case when j.in_hand or _claim_open then _claim.worker end, coalesce(_claim.claimed_at, _now)
+                j.entry_id, j.attempt, j.organization_id, j.account_id, j.campaign_id, j.template_id, j.recipient, j.units, j.outcome,
+                j.provider_message_id, j.is_second_acceptance, j.error_class, j.error_code, j.error_message, null, _claim.worker,
+                coalesce(_claim.claimed_at, _now)
             )::sendonce.attempt
             order by j.entry_id
-        ) filter (where j.refusal is null and j.exists and (j.waits_for_this or j.has_message or j.outcome = 'accepted')),
-        array_agg(j.entry_id) filter (where j.refusal is null and j.exists and j.entry_id = any (_claim.dispatched)),
-        array_agg(j.entry_id) filter (where j.refusal is null and j.exists and j.suppresses),
+        ) filter (where j.is_taken),
+        array_agg(j.entry_id) filter (where j.is_taken and (j.out_with_this_claim or (j.outcome = 'accepted' and j.entry_id = any (_claim.dispatched)))),
+        array_agg(j.entry_id) filter (where j.is_taken and not j.is_known and j.suppresses),
         array_agg(j.entry_id) filter (
-            where j.refusal is null and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and not j.has_message
+            where j.is_taken and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and j.outcome_before is null
         )
-    into _judged, _attempts, _closed, _suppress, _undispatched
-    from judged j
-    left join moved on moved.id = j.entry_id;
+    into _told, _attempts, _closed, _suppress, _undispatched
+    -- The move above runs to its end whether it is read or not.
+    from judged j;
 
     if _attempts is not null then
         perform sendonce.write_attempts(_attempts);
@@ -1009,7 +1056,7 @@ begin
     insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
     select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
     from (
-        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || r.error_code as fingerprint,
+        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
             jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
         from unnest(_list) r
         where r.error_class = 'unlisted' and r.refusal is null
@@ -1030,7 +1077,7 @@ begin
     join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
     order by found.kind, found.fingerprint
     on conflict (kind, fingerprint) do nothing;
-    return _judged || jsonb_build_object('claim_open', _claim_open);
+    return _told || jsonb_build_object('claim_open', _claim_open);
 end;
 $$;
 
@@ -1045,6 +1092,9 @@ security definer
 set search_path = ''
 as $$
 begin
+    if jsonb_typeof(_results) is distinct from 'array' then
+        perform sendonce.raise_invalid('results must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_results), 'null')), 'Pass [{"entry_id", "attempt", "outcome", …}].');
+    end if;
     return sendonce.record_results_once(_claim_id, _results);
 exception
     -- Two sessions brought one WAMID for two entries at the same instant. The other one has committed

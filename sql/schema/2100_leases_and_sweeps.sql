@@ -78,12 +78,12 @@ set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     _most_lost_claims constant integer := 10;
     _now timestamptz := sendonce.now();
     _claim_ids bigint[];
-    _entry_ids bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
     _returned integer;
@@ -105,8 +105,8 @@ begin
         return jsonb_build_object('expired', 0, 'returned', 0, 'unknown', 0, 'failed', 0, 'more', false);
     end if;
 
-    select array_agg(locked.id), array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
-    into _entry_ids, _campaign_ids
+    select array_agg(distinct locked.campaign_id) filter (where locked.campaign_id is not null)
+    into _campaign_ids
     from (
         select q.id, q.campaign_id
         from public.send_queue q
@@ -119,10 +119,13 @@ begin
     end if;
 
     with held as materialized (
-        select q.id, q.attempt, k.worker, k.claimed_at, q.id = any (k.dispatched) as dispatched
+        select
+            q.id, q.attempt, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units,
+            k.worker, k.claimed_at, q.id = any (k.dispatched) as dispatched,
+            q.status = 'processing' and q.claim_id = k.id as in_hand
         from public.claims k, unnest(k.entry_ids) e(id)
         join public.send_queue q on q.id = e.id
-        where k.id = any (_claim_ids) and q.status = 'processing' and q.claim_id = k.id
+        where k.id = any (_claim_ids)
         order by q.id
     ),
     moved as (
@@ -141,23 +144,25 @@ begin
             error_code = null,
             error_message = case when held.dispatched then 'the worker told no result before its lease ran out' end
         from held
-        where q.id = held.id
+        where q.id = held.id and held.in_hand
         returning q.id, q.status
     )
     select
-        count(*) filter (where moved.status = 'ready'),
-        count(*) filter (where moved.status = 'unknown'),
-        count(*) filter (where moved.status = 'failed'),
+        (count(*) filter (where moved.status = 'ready'))::integer,
+        (count(*) filter (where moved.status = 'unknown'))::integer,
+        (count(*) filter (where moved.status = 'failed'))::integer,
         array_agg(
             row(
-                held.id, held.attempt, 'unknown', null, false, 'ambiguous', null,
+                held.id, held.attempt, held.organization_id, held.account_id, held.campaign_id, held.template_id, held.recipient,
+                held.units, 'unknown', null, false, 'ambiguous', null,
                 'the worker told no result before its lease ran out', null, held.worker, held.claimed_at
             )::sendonce.attempt
             order by held.id
         ) filter (where held.dispatched)
     into _returned, _unknown, _failed, _attempts
     from held
-    join moved on moved.id = held.id;
+    -- One that a report settled meanwhile is not moved, but what was dispatched leaves its row in messages.
+    left join moved on moved.id = held.id;
 
     if _attempts is not null then
         perform sendonce.write_attempts(_attempts);
@@ -223,6 +228,7 @@ security definer
 set search_path = ''
 set enable_seqscan = off
 set enable_bitmapscan = off
+set jit = off
 as $$
 declare
     _campaign record;

@@ -68,13 +68,18 @@ comment on function sendonce.provider_time(text, timestamptz) is
 
 create function sendonce.read_reports(_provider text, _reports jsonb)
 returns sendonce.report[]
-language sql
+language plpgsql
 volatile
 set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
+declare
+    _now constant timestamptz := sendonce.now();
+    _list sendonce.report[];
+begin
     with parsed as (
         select
             r.ordinality::integer as ordinal,
@@ -172,7 +177,7 @@ as $$
     select coalesce(
         array_agg(
             row(
-                p.ordinal, null, p.app, p.sender, p.provider_message_id, p.status, sendonce.provider_time(p.told_at, sendonce.now()),
+                p.ordinal, null, p.app, p.sender, p.provider_message_id, p.status, sendonce.provider_time(p.told_at, _now),
                 p.reference, p.code, p.message, p.proves_acceptance, p.delivery_status, p.account_id,
                 case when p.verdict = 'applied' then p.entry_id end,
                 case when p.verdict = 'applied' then p.attempt end,
@@ -193,7 +198,10 @@ as $$
         ),
         '{}'
     )
+    into _list
     from placed p;
+    return _list;
+end;
 $$;
 
 comment on function sendonce.read_reports(text, jsonb) is
@@ -207,6 +215,7 @@ set search_path = ''
 set enable_hashjoin = off
 set enable_mergejoin = off
 set enable_seqscan = off
+set jit = off
 as $$
 declare
     _effect record;
@@ -283,7 +292,8 @@ begin
     attempts as materialized (
         select array_agg(
             row(
-                t.entry_id, t.attempt, 'accepted', t.provider_message_id,
+                t.entry_id, t.attempt, q.organization_id, q.account_id, q.campaign_id, q.template_id, q.recipient, q.units,
+                'accepted', t.provider_message_id,
                 -- The first WAMID stays with the entry; of two attempts told of in one POST, the earlier one's.
                 coalesce(q.provider_message_id, t.first_wamid) <> t.provider_message_id,
                 null, null, null, t.delivered_at, k.worker, coalesce(k.claimed_at, t.sent_at)
@@ -464,7 +474,7 @@ declare
     _patience constant interval := interval '7 days';
     _waiting record;
     _list sendonce.report[];
-    _swept bigint[] := '{}';
+    _swept bigint[] := array[]::bigint[];
     _applied integer := 0;
     _given_up integer := 0;
 begin
@@ -505,7 +515,7 @@ begin
         from unnest(_list) r
         where l.id = _waiting.ids[r.ordinal];
 
-        select count(*) filter (where r.disposition = 'applied'), count(*) filter (where r.disposition <> 'applied')
+        select (count(*) filter (where r.disposition = 'applied'))::integer, (count(*) filter (where r.disposition <> 'applied'))::integer
         into _applied, _given_up
         from unnest(_list) r;
         perform sendonce.list_refused_reports(

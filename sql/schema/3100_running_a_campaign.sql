@@ -3,7 +3,7 @@
 create function sendonce.campaign_for(_campaign_id uuid, _minimum public.member_role)
 returns public.campaigns
 language plpgsql
-volatile
+stable
 set search_path = ''
 as $$
 declare
@@ -35,7 +35,7 @@ comment on function sendonce.lock_campaign(uuid) is 'Called before a campaign''s
 create function sendonce.raise_wrong_state(_campaign public.campaigns, _action text, _allowed text)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -114,6 +114,8 @@ declare
     _campaign public.campaigns;
     _account public.provider_accounts;
     _template public.templates;
+    _now constant timestamptz := sendonce.now();
+    _scopes text[];
     _rows integer;
     _rejected jsonb;
     _added integer;
@@ -136,6 +138,7 @@ begin
     end if;
     select a.* into _account from public.provider_accounts a where a.id = _campaign.account_id;
     select t.* into _template from public.templates t where t.id = _campaign.template_id;
+    _scopes := sendonce.scopes_covering(_template.category);
 
     with given as materialized (
         select
@@ -168,7 +171,7 @@ begin
         ) j
         left join public.suppressions s
             on s.organization_id = _campaign.organization_id and s.recipient = j.recipient
-            and sendonce.scope_covers(s.scope, _template.category)
+            and s.scope = any (_scopes)
         -- In recipient order, or two imports that overlap would wait for each other.
         order by j.recipient
         on conflict (campaign_id, recipient) where campaign_id is not null do nothing
@@ -180,15 +183,18 @@ begin
                 filter (where j.problem is not null),
             '[]'
         ),
-        (select count(*) from added),
-        (select count(*) from added a where a.status = 'skipped'),
+        (select count(*)::integer from added),
+        (select count(*)::integer from added a where a.status = 'skipped'),
         (
-            select sum(price.rate * a.units)
-            from added a
-            cross join lateral sendonce.rate_in_force(
-                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, a.recipient, sendonce.now()
+            select sum(price.rate * priced.units[price.place])
+            from (
+                select array_agg(a.recipient) as recipients, array_agg(a.units) as units, array_agg(_now) as at
+                from added a
+                where a.status = 'ready'
+            ) priced
+            cross join lateral sendonce.price_recipients(
+                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, priced.recipients, priced.at
             ) price
-            where a.status = 'ready'
         )
     into _rejected, _added, _suppressed, _cost
     from judged j;

@@ -6,7 +6,7 @@ declare
 begin
     foreach _table in array array[
         'organization_members', 'limit_groups', 'provider_accounts', 'templates', 'campaigns', 'send_queue', 'claims', 'messages',
-        'suppressions', 'discrepancies', 'campaign_events'
+        'suppressions', 'discrepancies', 'campaign_events', 'daily_summary'
     ] loop
         execute format('alter table public.%I enable row level security', _table);
         -- In a sub-select, so that it is asked once per statement and not once per row.
@@ -38,7 +38,7 @@ begin
     foreach _table in array array[
         'organizations', 'organization_members', 'limit_groups', 'provider_accounts', 'templates', 'rates', 'error_classes',
         'provider_errors', 'provider_statuses', 'campaigns', 'send_queue', 'claims', 'messages', 'suppressions', 'discrepancies',
-        'campaign_events'
+        'campaign_events', 'daily_summary'
     ] loop
         -- On Supabase service_role bypasses RLS anyway; elsewhere it need not.
         execute format('create policy service_sees_all on public.%I for select to service_role using (true)', _table);

@@ -1,5 +1,6 @@
 -- What workers and the webhook call: thin invoker functions over the definers in schema sendonce.
--- Executable by service_role and by sendonce_worker, which can do nothing else.
+-- Executable by service_role and by sendonce_worker, which can do nothing else. In plpgsql, which keeps
+-- its plans between calls.
 
 create function public.schema_version()
 returns integer
@@ -16,12 +17,14 @@ comment on function public.schema_version() is
 
 create function public.claim_messages(_worker text, _account_id uuid default null, _limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.claim_messages(_worker, _account_id, _limit);
+begin
+    return sendonce.claim_messages(_worker, _account_id, _limit);
+end;
 $$;
 
 comment on function public.claim_messages(text, uuid, integer) is
@@ -29,12 +32,14 @@ comment on function public.claim_messages(text, uuid, integer) is
 
 create function public.begin_dispatch(_claim_id bigint, _entry_ids bigint[])
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.begin_dispatch(_claim_id, _entry_ids);
+begin
+    return sendonce.begin_dispatch(_claim_id, _entry_ids);
+end;
 $$;
 
 comment on function public.begin_dispatch(bigint, bigint[]) is
@@ -42,12 +47,14 @@ comment on function public.begin_dispatch(bigint, bigint[]) is
 
 create function public.record_results(_claim_id bigint, _results jsonb)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.record_results(_claim_id, _results);
+begin
+    return sendonce.record_results(_claim_id, _results);
+end;
 $$;
 
 comment on function public.record_results(bigint, jsonb) is
@@ -55,12 +62,14 @@ comment on function public.record_results(bigint, jsonb) is
 
 create function public.renew_claims(_claim_ids bigint[])
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.renew_claims(_claim_ids);
+begin
+    return sendonce.renew_claims(_claim_ids);
+end;
 $$;
 
 comment on function public.renew_claims(bigint[]) is
@@ -68,12 +77,14 @@ comment on function public.renew_claims(bigint[]) is
 
 create function public.release_claim(_claim_id bigint)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.release_claim(_claim_id);
+begin
+    return sendonce.release_claim(_claim_id);
+end;
 $$;
 
 comment on function public.release_claim(bigint) is
@@ -81,12 +92,14 @@ comment on function public.release_claim(bigint) is
 
 create function public.expire_claims(_limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.expire_claims(_limit);
+begin
+    return sendonce.expire_claims(_limit);
+end;
 $$;
 
 comment on function public.expire_claims(integer) is
@@ -94,12 +107,14 @@ comment on function public.expire_claims(integer) is
 
 create function public.settle_overdue_unknown(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.settle_overdue_unknown(_limit);
+begin
+    return sendonce.settle_overdue_unknown(_limit);
+end;
 $$;
 
 comment on function public.settle_overdue_unknown(integer) is
@@ -107,12 +122,14 @@ comment on function public.settle_overdue_unknown(integer) is
 
 create function public.sweep_cancelled(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.sweep_cancelled(_limit);
+begin
+    return sendonce.sweep_cancelled(_limit);
+end;
 $$;
 
 comment on function public.sweep_cancelled(integer) is
@@ -120,12 +137,14 @@ comment on function public.sweep_cancelled(integer) is
 
 create function public.start_due_campaigns(_limit integer default 100)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.start_due_campaigns(_limit);
+begin
+    return sendonce.start_due_campaigns(_limit);
+end;
 $$;
 
 comment on function public.start_due_campaigns(integer) is
@@ -133,12 +152,14 @@ comment on function public.start_due_campaigns(integer) is
 
 create function public.sweep_reports(_limit integer default 1000)
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.sweep_reports(_limit);
+begin
+    return sendonce.sweep_reports(_limit);
+end;
 $$;
 
 comment on function public.sweep_reports(integer) is
@@ -146,12 +167,14 @@ comment on function public.sweep_reports(integer) is
 
 create function public.worker_heartbeat(_worker text, _info jsonb default '{}')
 returns jsonb
-language sql
+language plpgsql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.worker_heartbeat(_worker, _info);
+begin
+    return sendonce.worker_heartbeat(_worker, _info);
+end;
 $$;
 
 comment on function public.worker_heartbeat(text, jsonb) is
@@ -159,13 +182,28 @@ comment on function public.worker_heartbeat(text, jsonb) is
 
 create function public.ingest_delivery_reports(_provider text, _reports jsonb)
 returns jsonb
+language plpgsql
+volatile
+security invoker
+set search_path = ''
+as $$
+begin
+    return sendonce.ingest_delivery_reports(_provider, _reports);
+end;
+$$;
+
+comment on function public.ingest_delivery_reports(text, jsonb) is
+    'Called by the webhook, once per POST, with [{app, sender, provider_message_id, status, timestamp, reference, code, message}] as the provider wrote them. Durable when it returns {taken, applied, waiting, refused, ignored}. Any order and any repetition gives the same rows. Raises SO005 when _reports is no array.';
+
+create function public.refresh_daily_summary(_day date)
+returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.ingest_delivery_reports(_provider, _reports);
+    select sendonce.refresh_daily_summary(_day);
 $$;
 
-comment on function public.ingest_delivery_reports(text, jsonb) is
-    'Called by the webhook, once per POST, with [{app, sender, provider_message_id, status, timestamp, reference, code, message}] as the provider wrote them. Durable when it returns {taken, applied, waiting, refused, ignored}. Any order and any repetition gives the same rows. Raises SO005 when _reports is no array.';
+comment on function public.refresh_daily_summary(date) is
+    'Called by workers, or a scheduler, for yesterday and for days on which reports still came in. Makes the rows of daily_summary for this day (UTC) anew and returns {day, accounts}; again is harmless. Reads every entry. Raises SO005 for a day that has not begun.';
