@@ -2,14 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from sendonce.local.deno import EdgeFunction
-from support.database import Connection, Database
+from support.database import Connection, Database, create_database, drop_database
+from support.postgres_source import PostgresSource
 from webhook.provider import OTHER_SECRET, SECRET, VERIFY_TOKEN, Webhook
 
 # Every call into SQL is written down, and then the real function does its work.
@@ -65,9 +66,8 @@ Start = Callable[..., Running]
 HandedOver = Callable[[], list[list[dict[str, Any]]]]
 
 
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Return a function that starts the edge function over a database URL."""
+@contextmanager
+def _starter() -> Iterator[Start]:
     with ExitStack() as stack:
 
         def start_over(database_url: str | None, **settings: str) -> Running:
@@ -83,11 +83,7 @@ def start() -> Iterator[Start]:
         yield start_over
 
 
-@pytest.fixture
-def handed_over(connection: Connection) -> HandedOver:
-    """Return a function that lists what SQL was handed so far: one list for each call."""
-    connection.execute(_SPY)
-
+def _spied(connection: Connection) -> HandedOver:
     def read() -> list[list[dict[str, Any]]]:
         rows = connection.execute("select reports from public.handed_over order by id").fetchall()
         return [reports for (reports,) in rows]
@@ -96,12 +92,61 @@ def handed_over(connection: Connection) -> HandedOver:
 
 
 @pytest.fixture
-def running(database: Database, handed_over: HandedOver, start: Start) -> Running:
-    """The edge function over the test's database, entered with the least privilege."""
-    return start(database.worker_url)
+def start() -> Iterator[Start]:
+    """Return a function that starts the edge function over a database URL."""
+    with _starter() as start_over:
+        yield start_over
+
+
+# One function and one database for all tests that leave both as they found them.
+
+
+@pytest.fixture(scope="session")
+def shared_database(postgres: PostgresSource, _template: str) -> Iterator[Database]:
+    """A database with the spy in it, for tests that change nothing but rows."""
+    database = create_database(
+        postgres.url, _template.replace("template", "webhook"), template=_template
+    )
+    try:
+        with database.connect() as connection:
+            connection.execute(_SPY)
+        yield database
+    finally:
+        drop_database(postgres.url, database.name)
+
+
+@pytest.fixture(scope="session")
+def running(shared_database: Database) -> Iterator[Running]:
+    """The edge function over the shared database, entered with the least privilege."""
+    with _starter() as start_over:
+        yield start_over(shared_database.worker_url)
 
 
 @pytest.fixture
 def webhook(running: Running) -> Webhook:
     """The running edge function as the provider sees it."""
     return running.webhook
+
+
+@pytest.fixture
+def handed_over(shared_database: Database) -> Iterator[HandedOver]:
+    """Return a function that lists what SQL was handed during this test."""
+    with shared_database.connect() as connection:
+        connection.execute("delete from public.handed_over")
+        yield _spied(connection)
+
+
+# For tests that lock, stop or change something: a database and a function of their own.
+
+
+@pytest.fixture
+def own_handed_over(connection: Connection) -> HandedOver:
+    """Put the spy into the test's own database."""
+    connection.execute(_SPY)
+    return _spied(connection)
+
+
+@pytest.fixture
+def own_running(database: Database, own_handed_over: HandedOver, start: Start) -> Running:
+    """The edge function over the test's own database, entered with the least privilege."""
+    return start(database.worker_url)

@@ -11,7 +11,7 @@ from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
 from support.database import Connection, Database
 from webhook.conftest import HandedOver, Running, Start
-from webhook.provider import Webhook, status
+from webhook.provider import status
 
 
 @pytest.fixture(scope="module")
@@ -60,20 +60,20 @@ def test_what_was_answered_with_200_survives_a_crash_of_the_database(
 
 
 def test_a_connection_that_the_server_closed_is_not_used_again(
-    running: Running, connection: Connection
+    own_running: Running, connection: Connection
 ) -> None:
-    assert running.webhook.report(status("wamid.1")).status == 200
+    assert own_running.webhook.report(status("wamid.1")).status == 200
     connection.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where datname = current_database() and pid <> pg_backend_pid()"
     )
-    answers = [running.webhook.report(status("wamid.2")).status for _ in range(5)]
+    answers = [own_running.webhook.report(status("wamid.2")).status for _ in range(5)]
     # The news of the closing may come after the next request has begun, but not twice.
     assert answers[1:] == [200] * 4
 
 
 def test_a_failing_commit_is_a_500(
-    webhook: Webhook, handed_over: HandedOver, connection: Connection
+    own_running: Running, own_handed_over: HandedOver, connection: Connection
 ) -> None:
     connection.execute(
         """
@@ -86,26 +86,30 @@ def test_a_failing_commit_is_a_500(
         deferrable initially deferred for each row execute function public.refuse();
         """
     )
-    assert webhook.report(status("wamid.1")).status == 500
-    assert handed_over() == []
+    assert own_running.webhook.report(status("wamid.1")).status == 500
+    assert own_handed_over() == []
     connection.execute("drop trigger refuse_at_commit on public.handed_over")
-    assert webhook.report(status("wamid.1")).status == 200
-    assert len(handed_over()) == 1
+    assert own_running.webhook.report(status("wamid.1")).status == 200
+    assert len(own_handed_over()) == 1
 
 
-def test_the_row_is_there_when_the_200_is(webhook: Webhook, handed_over: HandedOver) -> None:
+def test_the_row_is_there_when_the_200_is(
+    own_running: Running, own_handed_over: HandedOver
+) -> None:
     for number in range(1, 51):
-        assert webhook.report(status(f"wamid.{number}")).status == 200
-        assert len(handed_over()) == number
+        assert own_running.webhook.report(status(f"wamid.{number}")).status == 200
+        assert len(own_handed_over()) == number
 
 
 def test_a_database_that_does_not_answer_in_time_is_a_500_and_the_call_is_cancelled(
-    database: Database, running: Running, handed_over: HandedOver, connection: Connection
+    database: Database, own_running: Running, own_handed_over: HandedOver, connection: Connection
 ) -> None:
     with database.connect() as other, other.transaction():
         other.execute("lock table public.handed_over in access exclusive mode")
         with ThreadPoolExecutor(12) as pool:
-            answers = list(pool.map(lambda n: running.webhook.report(status(f"w.{n}")), range(12)))
+            answers = list(
+                pool.map(lambda n: own_running.webhook.report(status(f"w.{n}")), range(12))
+            )
         assert [answer.status for answer in answers] == [500] * 12
         gone = threading.Event()
         for _ in range(100):
@@ -117,28 +121,28 @@ def test_a_database_that_does_not_answer_in_time_is_a_500_and_the_call_is_cancel
                 break
             gone.wait(0.1)
         assert row == (0,)
-    assert running.webhook.report(status("later")).status == 200
-    assert [reports[0]["provider_message_id"] for reports in handed_over()] == ["later"]
+    assert own_running.webhook.report(status("later")).status == 200
+    assert [reports[0]["provider_message_id"] for reports in own_handed_over()] == ["later"]
 
 
 def test_a_missing_function_is_a_500_and_named_in_the_log(
-    running: Running, connection: Connection
+    own_running: Running, connection: Connection
 ) -> None:
     connection.execute("drop function public.ingest_delivery_reports")
-    assert running.webhook.report(status("wamid.1")).status == 500
-    [event] = running.events("reports_not_stored")
+    assert own_running.webhook.report(status("wamid.1")).status == 500
+    [event] = own_running.events("reports_not_stored")
     assert event["error"]["code"] == "42883"
     assert "ingest_delivery_reports" in event["error"]["message"]
 
 
 def test_a_role_without_the_right_is_a_500_and_named_in_the_log(
-    running: Running, connection: Connection
+    own_running: Running, connection: Connection
 ) -> None:
     connection.execute(
         "revoke execute on function public.ingest_delivery_reports from public, sendonce_worker"
     )
-    assert running.webhook.report(status("wamid.1")).status == 500
-    [event] = running.events("reports_not_stored")
+    assert own_running.webhook.report(status("wamid.1")).status == 500
+    [event] = own_running.events("reports_not_stored")
     assert event["error"]["code"] == "42501"
 
 
@@ -151,6 +155,8 @@ def test_a_role_without_the_right_is_a_500_and_named_in_the_log(
         "mysql://root:pa55word@127.0.0.1/db",
         "postgresql://u:pa55word%@127.0.0.1:1/db",
         "postgresql://u:pa55word@127.0.0.1:1/db?sslmode=strange",
+        "postgresql://u:pa55word@127.0.0.1:1/db?sslmode=verify-full",
+        "postgresql://u:pa55word@[::1]:1/db?sslmode=verify-ca",
         "postgresql://u:pa55word@127.0.0.1:1/db",
     ],
 )
@@ -164,20 +170,20 @@ def test_without_a_usable_database_reports_are_a_500_and_no_password_is_told(
 
 
 def test_the_url_that_supabase_gives_is_used_where_there_is_no_other(
-    database: Database, start: Start, handed_over: HandedOver
+    database: Database, start: Start, own_handed_over: HandedOver
 ) -> None:
     running = start(None, SUPABASE_DB_URL=database.url)
     assert running.webhook.report(status("wamid.1")).status == 200
-    assert len(handed_over()) == 1
+    assert len(own_handed_over()) == 1
 
 
 def test_parameters_of_other_clients_in_the_url_do_no_harm(
-    database: Database, start: Start, handed_over: HandedOver
+    database: Database, start: Start, own_handed_over: HandedOver
 ) -> None:
     parameters = "sslmode=prefer&pgbouncer=true&connection_limit=1&sslrootcert=/none"
     running = start(f"{database.url}?{parameters}")
     assert running.webhook.report(status("wamid.1")).status == 200
-    assert len(handed_over()) == 1
+    assert len(own_handed_over()) == 1
 
 
 def test_a_server_without_encryption_is_refused_where_the_url_asks_for_it(

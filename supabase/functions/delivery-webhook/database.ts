@@ -11,6 +11,7 @@
  * provider repeats what we did not acknowledge, and SQL is idempotent.
  */
 
+import { isIP } from "node:net";
 import postgres from "postgres";
 import { describe, log } from "./log.ts";
 import type { DeliveryReport } from "./whatsapp.ts";
@@ -250,6 +251,12 @@ function connector(url: string, certificate: string | null): () => postgres.Sql 
     throw new UnusableDatabaseUrl("does not start with postgresql://");
   }
   const ssl = encryption(target.searchParams.get("sslmode"), certificate);
+  if (typeof ssl === "object" && isIP(target.hostname.replace(/^\[|\]$/g, "")) !== 0) {
+    // The driver would look for "localhost" in the certificate.
+    throw new UnusableDatabaseUrl(
+      "verifies a certificate, which needs the host's name, not its IP",
+    );
+  }
   for (const name of [...target.searchParams.keys()]) {
     if (!SERVER_PARAMETERS.has(name)) target.searchParams.delete(name);
   }

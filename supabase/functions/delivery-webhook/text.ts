@@ -34,7 +34,7 @@ function asJson(value: object): string {
   try {
     return JSON.stringify(value);
   } catch {
-    // JSON.parse reads any depth, JSON.stringify does not: it runs out of stack.
+    // JSON.parse reads any depth; in older runtimes JSON.stringify runs out of stack.
     return "(nested too deeply to be shown)";
   }
 }
