@@ -35,7 +35,8 @@ select is((select count(*) from handed_out), 1001::bigint, '1,001 entries are ha
 select is((select count(distinct entry_id) from handed_out), 1001::bigint, 'each once');
 select is((select count(*) from claims), (select count(distinct claim_id) from handed_out), 'every claim has its row');
 select is(
-    (select count(*) from claims k cross join unnest(k.entry_ids) e (id) join handed_out h on h.entry_id = e.id and h.claim_id = k.id),
+    (select count(*) from claims k, unnest(k.entry_ids) e (id), handed_out h
+where h.entry_id = e.id and h.claim_id = k.id),
     1001::bigint, 'and the rows hold what the answers said'
 );
 select is_empty(
