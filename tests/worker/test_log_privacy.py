@@ -1,0 +1,59 @@
+"""What the worker logs may be read by anybody: no phone number, no token, no password."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+import pytest
+
+from sendonce.simulator.process import TOKEN, SimulatorProcess
+from sendonce.worker.logs import Masking, mask_phone, mask_phones
+from support.database import Connection, Database
+from worker.support import Workers, recipient, start_campaign, wait_until
+
+
+def test_the_log_of_a_campaign_with_failures_holds_no_number_and_no_secret(
+    connection: Connection, database: Database, simulator: SimulatorProcess, workers: Workers
+) -> None:
+    simulator.control.set_faults(errors={"131026": 0.3}, cut_after_body=0.02)
+    campaign = start_campaign(
+        connection, 60, account_options={"unknown_window": "1 second", "on_unknown": "fail"}
+    )
+    worker = workers.start("--log-level", "debug")
+    wait_until(lambda: campaign.status() == "completed", "completion")
+    assert worker.stop() == 0
+
+    log = worker.log()
+    assert worker.events("batch.recorded")
+    digits = [recipient(number).lstrip("+") for number in range(60)]
+    assert [number for number in digits if number in log] == []
+    assert TOKEN not in log
+    password = urlsplit(database.worker_url).password
+    assert password
+    assert password not in log
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("+5511900000001", "+55119******01"),
+        ("to +15005550001, again", "to +15005****01, again"),
+        ("wa_id 5511900000001.", "wa_id 55119******01."),
+        # No phone numbers: a UUID, a claim, a time.
+        ("7b6a1c5e-1111-2222-3333-123456789012", "7b6a1c5e-1111-2222-3333-123456789012"),
+        ("claim 123456", "claim 123456"),
+    ],
+)
+def test_phone_numbers_are_masked_and_other_numbers_are_not(text: str, masked: str) -> None:
+    assert mask_phones(text) == masked
+
+
+def test_the_shortest_number_still_hides_three_digits() -> None:
+    assert re.fullmatch(r"\+\d+\*{3,}\d\d", mask_phone("+1234567"))
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    masking = Masking(["made-up-token"])
+    event = masking(None, "info", {"a": "x made-up-token y", "b": {"c": ["made-up-token"]}})
+    assert "made-up-token" not in repr(event)
