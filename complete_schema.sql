@@ -4423,7 +4423,7 @@ comment on function sendonce.cancel_campaign(uuid) is 'Called through public.can
 create function sendonce.raise_other_body(_idempotency_key text, _entry_id bigint)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -4491,7 +4491,13 @@ begin
             perform sendonce.raise_invalid('the message cannot be sent as it is', _problem, 'A single message is refused as a whole; nothing was queued.');
         end if;
 
-        _suppressed := sendonce.is_suppressed(_organization_id, _recipient, _template.category);
+        _suppressed := exists (
+            select
+            from public.suppressions s
+            where s.organization_id = _organization_id
+                and s.recipient = _recipient
+                and s.scope = any (sendonce.scopes_covering(_template.category))
+        );
         insert into public.send_queue (
             organization_id, account_id, template_id, recipient, variables, idempotency_key, status, due_at, error_class, settled_at
         )
@@ -4553,6 +4559,8 @@ declare
     _source public.campaigns;
     _account public.provider_accounts;
     _template public.templates;
+    _now constant timestamptz := sendonce.now();
+    _scopes text[];
     _picked bigint[];
     _last bigint;
     _examined integer;
@@ -4584,6 +4592,7 @@ begin
     select c.* into _source from public.campaigns c where c.id = _campaign.cloned_from;
     select a.* into _account from public.provider_accounts a where a.id = _campaign.account_id;
     select t.* into _template from public.templates t where t.id = _campaign.template_id;
+    _scopes := sendonce.scopes_covering(_template.category);
 
     if _recipients = 'all' then
         _picked := array(
@@ -4632,11 +4641,11 @@ begin
             _campaign.organization_id, _campaign.account_id, _campaign_id, p.recipient, p.variables,
             case when s.recipient is null then 'ready'::public.entry_status else 'skipped' end,
             case when s.recipient is not null then 'suppressed' end,
-            case when s.recipient is not null then sendonce.now() end
+            case when s.recipient is not null then _now end
         from picked p
         left join public.suppressions s
             on s.organization_id = _campaign.organization_id and s.recipient = p.recipient
-            and sendonce.scope_covers(s.scope, _template.category)
+            and s.scope = any (_scopes)
         where not p.unfit
         order by p.recipient
         on conflict (campaign_id, recipient) where campaign_id is not null do nothing
@@ -4650,12 +4659,15 @@ begin
             'rejected', (select count(*) from picked p where p.unfit)
         ),
         (
-            select sum(price.rate * a.units)
-            from added a
-            cross join lateral sendonce.rate_in_force(
-                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, a.recipient, sendonce.now()
+            select sum(price.rate * priced.units[price.place])
+            from (
+                select array_agg(a.recipient) as recipients, array_agg(a.units) as units, array_agg(_now) as at
+                from added a
+                where a.status = 'ready'
+            ) priced
+            cross join lateral sendonce.price_recipients(
+                _campaign.organization_id, _account.provider, _template.category, _campaign.currency, priced.recipients, priced.at
             ) price
-            where a.status = 'ready'
         )
     into _counts, _cost;
 
@@ -5017,7 +5029,7 @@ comment on function public.campaign_progress(uuid) is
 create function sendonce.check_page(_limit integer)
 returns void
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
@@ -5139,7 +5151,7 @@ declare
     _most_buckets constant integer := 1000;
     _origin constant timestamptz := timestamptz '2000-01-01 00:00:00+00';
     _points jsonb;
-    _count integer;
+    _count bigint;
 begin
     if not exists (select from public.campaigns c where c.id = _campaign_id) then
         perform sendonce.raise_not_found('campaign', _campaign_id::text);
@@ -5256,7 +5268,12 @@ begin
                     order by u.contacts desc, u.code
                 )
                 from undelivered u
-                cross join (select a.provider from public.campaigns c join public.provider_accounts a on a.id = c.account_id where c.id = _campaign_id) via
+                cross join (
+                    select a.provider
+                    from public.campaigns c
+                    join public.provider_accounts a on a.id = c.account_id
+                    where c.id = _campaign_id
+                ) via
                 left join public.provider_errors p on p.provider = via.provider and p.code = u.code
                 left join public.error_classes e on e.class = p.class
             ),
@@ -5830,7 +5847,8 @@ begin
             q.delivered_at is not null as entry_delivered,
             bool_or(m.units <> q.units) as has_other_units,
             bool_or(
-                m.organization_id <> q.organization_id or m.account_id <> q.account_id or m.campaign_id is distinct from q.campaign_id
+                (m.organization_id, m.account_id, coalesce(m.campaign_id, m.account_id))
+                    <> (q.organization_id, q.account_id, coalesce(q.campaign_id, q.account_id))
             ) as is_foreign
         from public.send_queue q
         left join public.messages m on m.entry_id = q.id
@@ -5846,7 +5864,8 @@ begin
             or (q.status = 'sent' and (q.delivered_at is not null) <> coalesce(bool_or(m.delivered_at is not null), false))
             or bool_or(m.units <> q.units)
             or bool_or(
-                m.organization_id <> q.organization_id or m.account_id <> q.account_id or m.campaign_id is distinct from q.campaign_id
+                (m.organization_id, m.account_id, coalesce(m.campaign_id, m.account_id))
+                    <> (q.organization_id, q.account_id, coalesce(q.campaign_id, q.account_id))
             )
     )
     select broken.invariant::smallint, broken.name, l.campaign_id, l.id, broken.detail
@@ -6032,7 +6051,9 @@ begin
             (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.templates', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.campaign_events', 'sendonce.refuse_deletion'),
-            (3, 'guard_entry', 'public.send_queue', 'sendonce.guard_entry'),
+            (3, 'guard_entry_identity', 'public.send_queue', 'sendonce.refuse_changed_entry'),
+            (3, 'guard_entry_progress', 'public.send_queue', 'sendonce.refuse_changed_progress'),
+            (3, 'guard_entry_transition', 'public.send_queue', 'sendonce.guard_entry_transition'),
             (3, 'guard_queue_insert', 'public.send_queue', 'sendonce.guard_queue_insert'),
             (3, 'refuse_deletion', 'public.send_queue', 'sendonce.refuse_deletion'),
             (4, 'count_inserted_entries', 'public.send_queue', 'sendonce.count_inserted_entries'),
@@ -6673,7 +6694,9 @@ $$;
 comment on function public.resume_account(uuid) is
     'Called by operators. Ends a pause and a rest of the account. Raises SO003, SO004.';
 
-create function public.upsert_template(_organization_id uuid, _provider text, _name text, _language text default 'en', _options jsonb default '{}')
+create function public.upsert_template(
+    _organization_id uuid, _provider text, _name text, _language text default 'en', _options jsonb default '{}'
+)
 returns uuid
 language sql
 volatile
@@ -6991,7 +7014,7 @@ from (
         ('increment_campaign_delivered(uuid, integer)', 'nobody'),
         ('increment_campaign_read(uuid, integer)', 'nobody'),
         ('increment_campaign_undelivered(uuid, integer)', 'nobody')
-) wrapper(signature, audience);
+) as wrapper (signature, audience);
 
 -- The invoker wrapper reaches its definer with the caller's own rights.
 insert into sendonce.function_access (signature, audience)

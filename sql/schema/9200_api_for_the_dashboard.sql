@@ -65,7 +65,9 @@ $$;
 comment on function public.resume_account(uuid) is
     'Called by operators. Ends a pause and a rest of the account. Raises SO003, SO004.';
 
-create function public.upsert_template(_organization_id uuid, _provider text, _name text, _language text default 'en', _options jsonb default '{}')
+create function public.upsert_template(
+    _organization_id uuid, _provider text, _name text, _language text default 'en', _options jsonb default '{}'
+)
 returns uuid
 language sql
 volatile

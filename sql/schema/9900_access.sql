@@ -88,7 +88,7 @@ from (
         ('increment_campaign_delivered(uuid, integer)', 'nobody'),
         ('increment_campaign_read(uuid, integer)', 'nobody'),
         ('increment_campaign_undelivered(uuid, integer)', 'nobody')
-) wrapper(signature, audience);
+) as wrapper (signature, audience);
 
 -- The invoker wrapper reaches its definer with the caller's own rights.
 insert into sendonce.function_access (signature, audience)

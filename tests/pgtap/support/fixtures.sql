@@ -210,7 +210,9 @@ $$;
 
 comment on function testing.send_all(text, text) is 'Claims, dispatches and records until nothing is handed out; returns the number of claims.';
 
-create function testing.report(_entry_id bigint, _status text, _code text default null, _attempt integer default null, _wamid text default null)
+create function testing.report(
+    _entry_id bigint, _status text, _code text default null, _attempt integer default null, _wamid text default null
+)
 returns jsonb
 language sql
 volatile
