@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from sendonce.worker.startup_checks import SCHEMA_VERSION
 from support.database import Connection, Database, with_database, with_user
-from worker.support import Workers
+from worker.support import Workers, workers_for
+
+#: Nobody listens there, and nobody asks: these workers send nothing.
+NO_PROVIDER = "http://127.0.0.1:9/v25.0"
+NO_DATABASE = Database("postgresql://somebody@127.0.0.1:1/postgres")
+
+
+@pytest.fixture
+def workers(database: Database) -> Iterator[Workers]:
+    """Starts worker processes without a provider."""
+    with workers_for(database, NO_PROVIDER) as workers:
+        yield workers
+
+
+@pytest.fixture
+def workers_without_database() -> Iterator[Workers]:
+    """Starts worker processes that end before they look for their database."""
+    with workers_for(NO_DATABASE, NO_PROVIDER) as workers:
+        yield workers
 
 
 def refusal(workers: Workers, *flags: str, **environment: str) -> list[str]:
@@ -37,14 +57,14 @@ def refusal(workers: Workers, *flags: str, **environment: str) -> list[str]:
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_it(
-    workers: Workers, name: str, value: str, complaint: str
+    workers_without_database: Workers, name: str, value: str, complaint: str
 ) -> None:
-    [line] = refusal(workers, **{name: value})
+    [line] = refusal(workers_without_database, **{name: value})
     assert line.startswith(complaint)
 
 
-def test_every_wrong_setting_has_its_own_line(workers: Workers) -> None:
-    lines = refusal(workers, "--concurrency", "0", SENDONCE_BATCH="0")
+def test_every_wrong_setting_has_its_own_line(workers_without_database: Workers) -> None:
+    lines = refusal(workers_without_database, "--concurrency", "0", SENDONCE_BATCH="0")
     assert sorted(line.split(":")[0] for line in lines) == ["--concurrency", "SENDONCE_BATCH"]
 
 
@@ -54,8 +74,8 @@ def test_a_flag_comes_before_its_variable(workers: Workers) -> None:
     assert started["batch"] == 7
 
 
-def test_an_unknown_flag_is_one_line(workers: Workers) -> None:
-    [line] = refusal(workers, "--speed", "9")
+def test_an_unknown_flag_is_one_line(workers_without_database: Workers) -> None:
+    [line] = refusal(workers_without_database, "--speed", "9")
     assert "--speed" in line
 
 
@@ -75,9 +95,9 @@ def test_a_database_that_does_not_exist_is_said(database: Database, workers: Wor
     assert 'database "no_such_database" does not exist' in line
 
 
-def test_a_database_that_does_not_answer_is_said(workers: Workers) -> None:
+def test_a_database_that_does_not_answer_is_said(workers_without_database: Workers) -> None:
     [line] = refusal(
-        workers,
+        workers_without_database,
         SENDONCE_DATABASE_URL="postgresql://sendonce_worker:made-up@127.0.0.1:1/postgres",
         SENDONCE_START_TIMEOUT="0",
     )
