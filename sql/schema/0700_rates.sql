@@ -59,10 +59,10 @@ begin
     )
     select distinct on (g.place) g.place, c.rate, c.charge_on
     from given g
-    join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
+    left join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
     order by g.place, c.organization_id is null, length(c.prefix) desc, c.valid_from desc;
 end;
 $$;
 
 comment on function sendonce.price_recipients(uuid, text, text, text, text[], timestamptz[]) is
-    'Called when attempts are first recorded and when a cost is estimated. Returns, by place in the arrays, the rate per unit in force at that time and the event that charges it; no row where no rate is set.';
+    'Called when attempts are first recorded and when a cost is estimated. Returns, for each place in the arrays, the rate per unit in force at that time and the event that charges it; nulls where no rate is set.';

@@ -431,7 +431,7 @@ begin
     end if;
 
     -- Said again by the holder, whose answer got lost: what was dispatched stays dispatched, at no further charge.
-    _repeated := array(select a.id from unnest(_entry_ids) a(id) where a.id = any (_claim.dispatched) order by a.id);
+    _repeated := array(select distinct a.id from unnest(_entry_ids) a(id) where a.id = any (_claim.dispatched) order by a.id);
     _asked := array(
         select distinct a.id from unnest(_entry_ids) a(id)
         where a.id = any (_claim.entry_ids) and a.id <> all (_claim.dispatched)

@@ -524,13 +524,13 @@ begin
     )
     select distinct on (g.place) g.place, c.rate, c.charge_on
     from given g
-    join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
+    left join candidates c on starts_with(g.recipient, c.prefix) and c.valid_from <= g.at
     order by g.place, c.organization_id is null, length(c.prefix) desc, c.valid_from desc;
 end;
 $$;
 
 comment on function sendonce.price_recipients(uuid, text, text, text, text[], timestamptz[]) is
-    'Called when attempts are first recorded and when a cost is estimated. Returns, by place in the arrays, the rate per unit in force at that time and the event that charges it; no row where no rate is set.';
+    'Called when attempts are first recorded and when a cost is estimated. Returns, for each place in the arrays, the rate per unit in force at that time and the event that charges it; nulls where no rate is set.';
 
 -- 0800_provider_errors.sql -----------------------------------------------------------------------
 
@@ -1676,33 +1676,26 @@ set jit = off
 as $$
 declare
     _now constant timestamptz := sendonce.now();
+    _rates numeric[];
+    _events public.charge_event[];
 begin
-    with told as materialized (
-        select a.*, row_number() over () as ordinal from unnest(_attempts) a
-    ),
-    -- Per campaign, not per attempt; nothing where there is no price list.
-    source as materialized (
+    -- One look at the price list per campaign, not per attempt; the answers in the order of _attempts.
+    select array_agg(price.rate order by source.ordinals[price.place]), array_agg(price.charge_on order by source.ordinals[price.place])
+    into _rates, _events
+    from (
         select
-            s.organization_id, s.campaign_id, s.template_id, account.provider, t.category, account.currency,
-            s.ordinals, s.recipients, s.claimed_ats
-        from (
-            select
-                told.organization_id, told.account_id, told.campaign_id, told.template_id,
-                array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
-            from told
-            group by told.organization_id, told.account_id, told.campaign_id, told.template_id
-        ) s
-        join public.provider_accounts account on account.id = s.account_id
-        left join public.campaigns c on c.id = s.campaign_id
-        join public.templates t on t.id = coalesce(c.template_id, s.template_id)
-    ),
-    priced as materialized (
-        select source.ordinals[price.place] as ordinal, price.rate, price.charge_on
-        from source
-        cross join lateral sendonce.price_recipients(
-            source.organization_id, source.provider, source.category, source.currency, source.recipients, source.claimed_ats
-        ) price
-    )
+            told.organization_id, told.account_id, told.campaign_id, told.template_id,
+            array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
+        from (select a.*, row_number() over () as ordinal from unnest(_attempts) a) told
+        group by told.organization_id, told.account_id, told.campaign_id, told.template_id
+    ) source
+    join public.provider_accounts account on account.id = source.account_id
+    left join public.campaigns c on c.id = source.campaign_id
+    join public.templates t on t.id = coalesce(c.template_id, source.template_id)
+    cross join lateral sendonce.price_recipients(
+        source.organization_id, account.provider, t.category, account.currency, source.recipients, source.claimed_ats
+    ) price;
+
     insert into public.messages as m (
         entry_id, attempt, organization_id, account_id, campaign_id, worker, claimed_at, outcome, provider_message_id,
         is_second_acceptance, error_class, error_code, error_message, delivered_at, units, rate, charge_on, recorded_at
@@ -1710,10 +1703,11 @@ begin
     select
         a.entry_id, a.attempt, a.organization_id, a.account_id, a.campaign_id, a.worker, a.claimed_at, a.outcome,
         a.provider_message_id, a.is_second_acceptance, a.error_class, a.error_code, a.error_message, a.delivered_at,
-        a.units, p.rate, p.charge_on, _now
-    from told a
-    left join priced p on p.ordinal = a.ordinal
-    order by a.ordinal
+        a.units, a.rate, a.charge_on, _now
+    from unnest(_attempts, _rates, _events) a(
+        entry_id, attempt, organization_id, account_id, campaign_id, template_id, recipient, units, outcome, provider_message_id,
+        is_second_acceptance, error_class, error_code, error_message, delivered_at, worker, claimed_at, rate, charge_on
+    )
     on conflict (entry_id, attempt) do update
     set outcome = case
             when m.outcome = 'unknown' or excluded.outcome = 'accepted' then excluded.outcome
@@ -2216,7 +2210,7 @@ begin
     end if;
 
     -- Said again by the holder, whose answer got lost: what was dispatched stays dispatched, at no further charge.
-    _repeated := array(select a.id from unnest(_entry_ids) a(id) where a.id = any (_claim.dispatched) order by a.id);
+    _repeated := array(select distinct a.id from unnest(_entry_ids) a(id) where a.id = any (_claim.dispatched) order by a.id);
     _asked := array(
         select distinct a.id from unnest(_entry_ids) a(id)
         where a.id = any (_claim.entry_ids) and a.id <> all (_claim.dispatched)
