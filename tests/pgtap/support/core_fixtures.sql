@@ -386,7 +386,9 @@ begin
             when 'outcome_unknown' then
                 perform core.result(_entry_id, 'ambiguous');
                 perform core.advance('1 day');
-                perform public.settle_overdue_unknown();
+                -- One account at a time.
+                while (public.settle_overdue_unknown() ->> 'more')::boolean loop
+                end loop;
         end case;
     end if;
     return core.state(_entry_id);
