@@ -41,6 +41,8 @@ LONGEST_MESSAGE = 500
 LONGEST_RETRY_AFTER = 86_400.0
 LONGEST_MESSAGE_ID = 512
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 
 class WhatsAppAdapter:
     """Sends through one aiohttp session. Create it inside the running event loop.
@@ -150,7 +152,7 @@ def message_body(template: Template, entry: Entry) -> bytes:
     ]
     if parameters:
         content["components"] = [{"type": "body", "parameters": parameters}]
-    return json.dumps(
+    return _encode(
         {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
@@ -158,9 +160,7 @@ def message_body(template: Template, entry: Entry) -> bytes:
             "type": "template",
             "biz_opaque_callback_data": entry.reference,
             "template": content,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+        }
     ).encode()
 
 
