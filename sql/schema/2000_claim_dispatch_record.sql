@@ -96,10 +96,10 @@ declare
     _taken bigint[];
     _withheld bigint[];
     _last bigint;
-    _picked bigint[] := '{}';
-    _suppressed bigint[] := '{}';
-    _campaign_ids uuid[] := '{}';
-    _template_ids uuid[] := '{}';
+    _picked bigint[] := array[]::bigint[];
+    _suppressed bigint[] := array[]::bigint[];
+    _campaign_ids uuid[] := array[]::uuid[];
+    _template_ids uuid[] := array[]::uuid[];
     _claim_id bigint;
     _entry_ids bigint[];
     _entries jsonb;
@@ -888,9 +888,9 @@ begin
         bool_or(r.outcome in ('accepted', 'rejected')),
         -- Those after the last answer that told something; an attempt that a stopping worker never
         -- started tells nothing about the provider either way.
-        count(*) filter (
+        (count(*) filter (
             where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
-        )
+        ))::integer
     into _slow, _pause_reason, _template_reason, _definite, _unsure_last
     from unnest(_news) r
     cross join (

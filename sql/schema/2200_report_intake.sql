@@ -471,26 +471,30 @@ set search_path = ''
 as $$
 declare
     _now constant timestamptz := sendonce.now();
-    _patience constant interval := interval '7 days';
-    _waiting record;
+    -- A reply that is to name the message comes within the longest life of a claim, or never.
+    _patience constant interval := interval '1 hour';
+    _provider text;
+    _ids bigint[];
+    _reports jsonb;
     _list sendonce.report[];
-    _swept bigint[] := array[]::bigint[];
     _applied integer := 0;
     _given_up integer := 0;
 begin
-    for _waiting in
-        select w.provider, array_agg(w.id order by w.id) as ids,
-            jsonb_agg(
-                jsonb_build_object(
-                    'app', w.app, 'sender', w.sender, 'provider_message_id', w.provider_message_id, 'status', w.status,
-                    'timestamp', floor(extract(epoch from w.reported_at))::bigint::text, 'reference', w.reference,
-                    'code', w.code, 'message', w.message
-                ) order by w.id
-            ) as reports
+    -- Only those whose entry has come meanwhile, and those that waited long enough; of one provider at a time.
+    select w.provider, array_agg(w.id order by w.id),
+        jsonb_agg(
+            jsonb_build_object(
+                'app', w.app, 'sender', w.sender, 'provider_message_id', w.provider_message_id, 'status', w.status,
+                'timestamp', floor(extract(epoch from w.reported_at))::bigint::text, 'reference', w.reference,
+                'code', w.code, 'message', w.message
+            ) order by w.id
+        )
+    into _provider, _ids, _reports
+    from (
+        select l.*, first_value(l.provider) over (order by l.id) as first_provider
         from (
             select l.* from sendonce.report_log l
             where l.disposition = 'waiting'
-                -- Only those whose entry has come meanwhile, and those that waited long enough.
                 and (
                     l.received_at < _now - _patience
                     or exists (select from public.send_queue q where q.account_id = l.account_id and q.provider_message_id = l.provider_message_id)
@@ -498,39 +502,42 @@ begin
             order by l.id
             limit _limit
             for no key update skip locked
-        ) w
-        group by w.provider
-        order by w.provider
-        limit 1
-    loop
-        _list := sendonce.read_reports(_waiting.provider, _waiting.reports);
-        perform sendonce.apply_reports(_waiting.provider, _list);
-        _swept := _waiting.ids;
+        ) l
+    ) w
+    where w.provider = w.first_provider
+    group by w.provider;
+    if _ids is null then
+        return jsonb_build_object('applied', 0, 'given_up', 0, 'more', false);
+    end if;
 
-        update sendonce.report_log l
-        set disposition = case when r.disposition = 'waiting' then 'refused' else r.disposition end,
-            reason = case when r.disposition = 'waiting' then 'no message with this id came within 7 days' else r.reason end,
-            entry_id = r.entry_id,
-            attempt = r.attempt
-        from unnest(_list) r
-        where l.id = _waiting.ids[r.ordinal];
+    _list := sendonce.read_reports(_provider, _reports);
+    perform sendonce.apply_reports(_provider, _list);
 
-        select (count(*) filter (where r.disposition = 'applied'))::integer, (count(*) filter (where r.disposition <> 'applied'))::integer
-        into _applied, _given_up
-        from unnest(_list) r;
-        perform sendonce.list_refused_reports(
-            array(
-                select row(
-                    r.ordinal, r.log_id, r.app, r.sender, r.provider_message_id, r.status, r.reported_at, r.reference, r.code, r.message,
-                    r.proves_acceptance, r.delivery_status, r.account_id, r.entry_id, r.attempt,
-                    'refused', coalesce(r.reason, 'no message with this id came within 7 days')
-                )::sendonce.report
-                from unnest(_list) r
-                where r.disposition in ('waiting', 'refused')
-            )
-        );
-    end loop;
-    return jsonb_build_object('applied', _applied, 'given_up', _given_up, 'more', cardinality(_swept) >= _limit);
+    update sendonce.report_log l
+    set disposition = case when r.disposition = 'waiting' then 'refused' else r.disposition end,
+        reason = case when r.disposition = 'waiting' then 'no message with this id was sent from here' else r.reason end,
+        entry_id = r.entry_id,
+        attempt = r.attempt
+    from unnest(_list) r
+    where l.id = _ids[r.ordinal];
+
+    perform sendonce.list_refused_reports(_list);
+    -- Messages that others send through the same number report here too: once per account and day is enough.
+    insert into public.discrepancies (organization_id, account_id, kind, fingerprint, detail)
+    select a.organization_id, a.id, 'unknown_message_id', a.id || ':' || (_now at time zone 'UTC')::date,
+        jsonb_build_object('first', min(r.provider_message_id))
+    from unnest(_list) r
+    join public.provider_accounts a on a.id = r.account_id
+    where r.disposition = 'waiting'
+    group by a.organization_id, a.id
+    order by a.id
+    on conflict (kind, fingerprint) do nothing;
+
+    select (count(*) filter (where r.disposition = 'applied'))::integer, (count(*) filter (where r.disposition <> 'applied'))::integer
+    into _applied, _given_up
+    from unnest(_list) r;
+    -- At once again: what is left is found, or it is not.
+    return jsonb_build_object('applied', _applied, 'given_up', _given_up, 'more', true);
 end;
 $$;
 
