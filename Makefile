@@ -100,7 +100,7 @@ demo: $(RUNTIME_READY) ## watch a campaign of 10,549 contacts go out while its w
 
 .PHONY: bench-quick
 bench-quick: $(DEV_READY) tools ## claim + dispatch + record against pgmq, in one run
-	@$(VENV)/python bench/quick.py
+	@$(VENV)/python bench/queue_throughput.py
 
 .PHONY: docker-image
 docker-image: ## an image for the tests where no image registry is reached (root, Debian)

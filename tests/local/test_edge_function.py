@@ -41,5 +41,5 @@ def test_a_port_that_is_taken_is_told_in_denos_words() -> None:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
-        with pytest.raises(DenoError, match="(?i)addrinuse"):
+        with pytest.raises(DenoError, match=r"(?i)addrinuse"):
             EdgeFunction("delivery-webhook", {}, port=holder.getsockname()[1]).start()

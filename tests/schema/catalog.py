@@ -73,7 +73,11 @@ _QUERIES: Final[Mapping[str, str]] = {
             'identity', a.attidentity, 'generated', a.attgenerated,
             'collation', a.attcollation::regcollation::text,
             'statistics', nullif(a.attstattarget, -1), 'storage', a.attstorage,
-            'options', a.attoptions, 'acl', a.attacl::text,
+            -- From 15.20 on the server keeps a number of its own among the options.
+            'options', (
+                select jsonb_agg(o order by o) from unnest(a.attoptions) o where o !~ '^pg_'
+            ),
+            'acl', a.attacl::text,
             'comment', col_description(c.oid, a.attnum)
         )
         from pg_attribute a
