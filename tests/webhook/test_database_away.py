@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -11,6 +12,7 @@ from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
 from support.database import Connection, Database
 from webhook.conftest import HandedOver, Running, Start
+from webhook.fading_network import FadingNetwork
 from webhook.provider import status
 
 
@@ -70,6 +72,25 @@ def test_a_connection_that_the_server_closed_is_not_used_again(
     answers = [own_running.webhook.report(status("wamid.2")).status for _ in range(5)]
     # The news of the closing may come after the next request has begun, but not twice.
     assert answers[1:] == [200] * 4
+
+
+def test_a_connection_that_went_silent_is_given_up_and_replaced(
+    database: Database, own_handed_over: HandedOver, start: Start
+) -> None:
+    address = urlsplit(database.worker_url)
+    with FadingNetwork(address.hostname or "", address.port or 5432) as network:
+        place = address.netloc.rpartition("@")[0] + f"@127.0.0.1:{network.port}"
+        running = start(urlunsplit(address._replace(netloc=place)))
+        assert running.webhook.report(status("before")).status == 200
+        network.fade()
+        # Nobody says that the connection is dead, and the cancellation finds no way either.
+        assert running.webhook.report(status("lost")).status == 500
+        network.recover()
+        assert running.webhook.report(status("after")).status == 200
+    assert [reports[0]["provider_message_id"] for reports in own_handed_over()] == [
+        "before",
+        "after",
+    ]
 
 
 def test_a_failing_commit_is_a_500(

@@ -6,6 +6,8 @@ import pytest
 
 from webhook.conftest import HandedOver, Running, Start
 from webhook.provider import (
+    OTHER_APP,
+    OTHER_SECRET,
     PATH,
     Webhook,
     change,
@@ -47,6 +49,12 @@ def test_other_methods_are_not_allowed(running: Running, method: str) -> None:
 )
 def test_other_paths_are_not_found(running: Running, handed_over: HandedOver, path: str) -> None:
     assert running.webhook.post(_padded(1000), path=path).status == 404
+    assert handed_over() == []
+
+
+def test_an_app_has_no_other_spellings(running: Running, handed_over: HandedOver) -> None:
+    path = f"/delivery-webhook/whatsapp/{OTHER_APP.replace('-', '!')}"
+    assert running.webhook.post(_padded(1000), path=path, secret=OTHER_SECRET).status == 404
     assert handed_over() == []
 
 

@@ -183,8 +183,8 @@ export class Database {
         error: describe(error),
         milliseconds: Math.round(performance.now() - started),
       });
-      if (parcels.length > 1 && isAboutContent(error)) {
-        // Whatever is wrong with one of them must not keep the others from being stored.
+      if (parcels.length > 1 && error instanceof postgres.PostgresError) {
+        // The server refused and stored nothing. What is wrong with one must not hold up the others.
         const now = performance.now();
         const again = parcels.filter((parcel) => parcel.deadline > now);
         for (const parcel of again) parcel.alone = true;
@@ -194,15 +194,6 @@ export class Database {
       }
     }
   }
-}
-
-/**
- * Whether the server itself refused the statement, which another statement may survive: it has rolled
- * it back, so nothing of it is stored. Not so when the server is going, full, or lacks the function
- * or the right (08, 42, 53, 57, 58, XX).
- */
-function isAboutContent(error: unknown): boolean {
-  return error instanceof postgres.PostgresError && !/^(08|42|53|57|58|XX)/.test(error.code);
 }
 
 /**
