@@ -190,6 +190,7 @@ class Reporter:
     # What goes out
 
     async def _run(self) -> None:
+        backlog = False
         while True:
             wait = self._seconds_to_next()
             if wait is None or wait > 0:
@@ -197,11 +198,12 @@ class Reporter:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), wait)
                 continue
-            # A moment's patience makes one POST out of many.
-            if self._settings.webhook_linger:
+            # A moment's patience makes one POST out of many; a full one needs none.
+            if self._settings.webhook_linger and not backlog:
                 await asyncio.sleep(self._settings.webhook_linger)
             await self._free.acquire()
             batch = self._take_due()
+            backlog = len(batch) == self._settings.webhook_batch
             if not batch:
                 self._free.release()
                 continue
