@@ -21,9 +21,11 @@ from sqlfluff.core.dialects import dialect_selector
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDERS: Final = ("sql", "supabase", "tests", "bench")
+# Tests are written for psql, whose variables and commands sqlfluff does not read.
+FOR_PSQL: Final = ROOT / "tests"
 # Made from sql/schema, which is checked itself.
 GENERATED: Final = ROOT / "supabase" / "migrations"
-LONGEST_LINE: Final = 140
+LONGEST_LINE: Final = 150
 
 _FUNCTION: Final = re.compile(
     r"create (?:or replace )?(?:function|procedure)\s+(?P<name>[\w.]+)"
@@ -98,7 +100,13 @@ def main() -> int:
             found += 1
     sqlfluff = Path(sysconfig.get_path("scripts")) / "sqlfluff"
     statements = subprocess.run(
-        [sqlfluff, "lint", "--disable-progress-bar", "--nofail", *map(str, all_files)],
+        [
+            sqlfluff,
+            "lint",
+            "--disable-progress-bar",
+            "--nofail",
+            *(str(path) for path in all_files if FOR_PSQL not in path.parents),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -54,7 +54,9 @@ begin
 end;
 $$;
 
-comment on function sendonce.increment_campaign_counters(uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric) is
+comment on function sendonce.increment_campaign_counters(
+    uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric
+) is
     'Called by the counting triggers only; nobody may execute it. Adds all deltas to one campaign and completes it when the last entry has settled.';
 
 create function sendonce.count_inserted_entries()

@@ -810,7 +810,9 @@ $$;
 comment on function sendonce.suppress_recipients(bigint[], text) is
     'Called by record_results and ingest_delivery_reports last. Withholds marketing from the recipients of these entries.';
 
-create function sendonce.retry_due(_first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz)
+create function sendonce.retry_due(
+    _first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz
+)
 returns timestamptz
 language sql
 volatile

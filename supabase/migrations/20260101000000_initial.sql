@@ -1272,7 +1272,9 @@ begin
 end;
 $$;
 
-comment on function sendonce.increment_campaign_counters(uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric) is
+comment on function sendonce.increment_campaign_counters(
+    uuid, integer, integer, integer, integer, integer, integer, integer, integer, integer, numeric
+) is
     'Called by the counting triggers only; nobody may execute it. Adds all deltas to one campaign and completes it when the last entry has settled.';
 
 create function sendonce.count_inserted_entries()
@@ -2589,7 +2591,9 @@ $$;
 comment on function sendonce.suppress_recipients(bigint[], text) is
     'Called by record_results and ingest_delivery_reports last. Withholds marketing from the recipients of these entries.';
 
-create function sendonce.retry_due(_first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz)
+create function sendonce.retry_due(
+    _first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz
+)
 returns timestamptz
 language sql
 volatile
