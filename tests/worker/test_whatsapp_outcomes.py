@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sendonce.providers.base import Outcome, OutcomeKind
@@ -475,6 +475,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.integers(200, 599), _json)
 def test_any_json_gives_an_outcome_that_the_database_can_store(status: int, document: Any) -> None:
     outcome = outcome_of_reply(status, json.dumps(document).encode(), None)
@@ -482,6 +483,7 @@ def test_any_json_gives_an_outcome_that_the_database_can_store(status: int, docu
         assert text is None or ("\0" not in text and text.encode())
 
 
+@settings(deadline=None)
 @given(st.integers(200, 599), st.binary())
 def test_any_bytes_give_an_outcome(status: int, reply: bytes) -> None:
     kind = outcome_of_reply(status, reply, None).kind
