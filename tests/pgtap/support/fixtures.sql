@@ -278,3 +278,69 @@ as $$
 $$;
 
 comment on function testing.become(uuid) is 'Goes on as a signed-in user, as the API does it; "reset role" ends it.';
+
+create function testing.become_owner()
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+    select set_config('role', 'none', true);
+    select set_config('request.jwt.claims', '', true);
+$$;
+
+comment on function testing.become_owner() is 'Goes on as the owner again.';
+
+create function testing.make_member(_organization_id uuid, _role public.member_role)
+returns uuid
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    _user_id constant uuid := gen_random_uuid();
+begin
+    perform public.set_member(_organization_id, _user_id, _role);
+    return _user_id;
+end;
+$$;
+
+comment on function testing.make_member(uuid, public.member_role) is 'Returns a new user who has this role in the organization.';
+
+create function testing.organization(_campaign_id uuid)
+returns uuid
+language sql
+stable
+set search_path = ''
+as $$
+    select c.organization_id from public.campaigns c where c.id = _campaign_id;
+$$;
+
+comment on function testing.organization(uuid) is 'Returns the organization of the campaign.';
+
+create function testing.violations(_campaign_id uuid default null)
+returns setof text
+language sql
+stable
+set search_path = ''
+as $$
+    select distinct format('%s %s', v.invariant, v.name) from public.verify_invariants(_campaign_id) v order by 1;
+$$;
+
+comment on function testing.violations(uuid) is 'Returns the rules that verify_invariants sees broken, each once: "4 counters_equal_rows".';
+
+create function testing.plant(_table regclass, _statement text)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    -- What an owner can do, and no other: for this one statement the table has no guard.
+    execute format('alter table %s disable trigger user', _table);
+    execute _statement;
+    execute format('alter table %s enable trigger user', _table);
+end;
+$$;
+
+comment on function testing.plant(regclass, text) is 'Runs the statement as an owner who has disabled the table''s triggers, and enables them again.';
