@@ -54,7 +54,8 @@ begin
     );
     return query
     select
-        q.status::text, q.error_class, q.tries::integer, q.due_at - sendonce.now(), a.current_rate = 50, a.paused_at is not null, t.stopped_at is not null,
+        q.status::text, q.error_class, q.tries::integer, q.due_at - sendonce.now(), a.current_rate = 50, a.paused_at is not null,
+        t.stopped_at is not null,
         exists (select from public.suppressions s where s.organization_id = q.organization_id and s.recipient = q.recipient),
         (select m.outcome::text from public.messages m where m.entry_id = _entry_id),
         (select string_agg(d, '; ') from core.differences(_campaign_id) d)
