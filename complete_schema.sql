@@ -2418,7 +2418,7 @@ begin
         perform sendonce.raise_invalid('every result must be a JSON object', 'One element is not.', 'Pass [{"entry_id", "attempt", "outcome", …}].');
     end if;
 
-    with parsed as (
+    with parsed as materialized (
         select
             r.ordinal::integer as ordinal,
             case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,
@@ -3317,7 +3317,7 @@ declare
     _now constant timestamptz := sendonce.now();
     _list sendonce.report[];
 begin
-    with parsed as (
+    with parsed as materialized (
         select
             r.ordinality::integer as ordinal,
             left(r.value ->> 'app', 200) as app,
@@ -3335,7 +3335,7 @@ begin
             ) as part
         from jsonb_array_elements(_reports) with ordinality r
     ),
-    found as (
+    found as materialized (
         select
             p.*,
             s.status is not null as status_is_known,
@@ -3371,7 +3371,7 @@ begin
         left join public.messages second
             on second.account_id = a.id and second.provider_message_id = p.provider_message_id and second.is_second_acceptance
     ),
-    judged as (
+    judged as materialized (
         select
             f.*,
             case

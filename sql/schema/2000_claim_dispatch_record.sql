@@ -631,7 +631,7 @@ begin
         perform sendonce.raise_invalid('every result must be a JSON object', 'One element is not.', 'Pass [{"entry_id", "attempt", "outcome", …}].');
     end if;
 
-    with parsed as (
+    with parsed as materialized (
         select
             r.ordinal::integer as ordinal,
             case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,

@@ -80,7 +80,7 @@ declare
     _now constant timestamptz := sendonce.now();
     _list sendonce.report[];
 begin
-    with parsed as (
+    with parsed as materialized (
         select
             r.ordinality::integer as ordinal,
             left(r.value ->> 'app', 200) as app,
@@ -98,7 +98,7 @@ begin
             ) as part
         from jsonb_array_elements(_reports) with ordinality r
     ),
-    found as (
+    found as materialized (
         select
             p.*,
             s.status is not null as status_is_known,
@@ -134,7 +134,7 @@ begin
         left join public.messages second
             on second.account_id = a.id and second.provider_message_id = p.provider_message_id and second.is_second_acceptance
     ),
-    judged as (
+    judged as materialized (
         select
             f.*,
             case
