@@ -6003,7 +6003,7 @@ begin
     from held h
     left join public.send_queue q on q.id = h.entry_id
     -- Sent is no violation: a report can be faster than the worker's own result.
-    where (q.id is null or q.account_id <> h.account_id or not (q.status = 'sent' or (q.status = 'processing' and q.claim_id = h.claim_id)))
+    where (q.id is null or q.account_id <> h.account_id or not (q.status = 'sent' or (q.status = 'processing' and q.claim_id is not distinct from h.claim_id)))
         and (_campaign_id is null or q.campaign_id = _campaign_id);
 
     return query

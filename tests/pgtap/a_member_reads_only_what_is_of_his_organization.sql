@@ -2,11 +2,10 @@ begin;
 select plan(24);
 
 select testing.make_campaign(3) as mine \gset
+select testing.send(1);
 select testing.make_campaign(3) as theirs \gset
 select testing.organization(:'mine') as organization \gset
 select testing.organization(:'theirs') as other \gset
-select testing.send(1);
-select testing.send(1);
 select testing.make_member(:'organization', 'viewer') as viewer \gset
 select testing.entry(:'mine') as my_entry \gset
 select testing.entry(:'theirs') as their_entry \gset

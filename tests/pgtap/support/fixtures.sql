@@ -171,21 +171,23 @@ $$;
 
 comment on function testing.record(bigint, text, text) is 'Records one outcome for all that the claim has dispatched; returns what record_results says.';
 
-create function testing.send(_limit integer default 1000, _outcome text default 'accepted', _code text default null)
+create function testing.send(
+    _limit integer default 1000, _outcome text default 'accepted', _code text default null, _account_id uuid default null
+)
 returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
 declare
-    _claim_id constant bigint := testing.claim(_limit);
+    _claim_id constant bigint := testing.claim(_limit, 'worker-1', _account_id);
 begin
     perform testing.dispatch(_claim_id);
     return testing.record(_claim_id, _outcome, _code);
 end;
 $$;
 
-comment on function testing.send(integer, text, text) is 'One claim, dispatched and recorded with one outcome; returns what record_results says.';
+comment on function testing.send(integer, text, text, uuid) is 'One claim, dispatched and recorded with one outcome; returns what record_results says.';
 
 create function testing.send_all(_outcome text default 'accepted', _code text default null)
 returns integer
