@@ -15,6 +15,15 @@ export DENO_DIR ?= $(CURDIR)/.tools/deno
 RUNTIME_READY := .venv/.runtime-ready
 DEV_READY := .venv/.dev-ready
 
+define MAKE_VENV
+if ! $(VENV)/python -c 'import pip' 2>/dev/null; then \
+	"$(or $(PYTHON),python3)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/it" >&2; exit 1; }; \
+	rm -rf .venv; \
+	"$(PYTHON)" -m venv .venv; \
+fi
+endef
+
 PIP_INSTALL := $(VENV)/python -m pip install --disable-pip-version-check --quiet --quiet
 
 .PHONY: help
@@ -24,7 +33,7 @@ help: ## list the chores
 # What the demo and the programs need.
 $(RUNTIME_READY): requirements.lock pyproject.toml
 	@echo "Setting up .venv (programs)"
-	@test -x $(VENV)/python || "$(PYTHON)" -m venv .venv
+	@$(MAKE_VENV)
 	@$(PIP_INSTALL) --require-hashes --requirement requirements.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -33,7 +42,7 @@ $(RUNTIME_READY): requirements.lock pyproject.toml
 # installation fetches nothing that no hash vouches for.
 $(DEV_READY): requirements-dev.lock pyproject.toml
 	@echo "Setting up .venv (programs, tests, linters)"
-	@test -x $(VENV)/python || "$(PYTHON)" -m venv .venv
+	@$(MAKE_VENV)
 	@$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(RUNTIME_READY) $@
