@@ -1,0 +1,1 @@
+"""Several sessions at once against one database."""
