@@ -11,11 +11,18 @@ from support.database import Database
 from worker.support import Workers, workers_for
 
 
-@pytest.fixture
-def simulator() -> Iterator[SimulatorProcess]:
-    """A provider that accepts everything at once, and reports to nobody."""
+@pytest.fixture(scope="session")
+def _simulator_process() -> Iterator[SimulatorProcess]:
     with SimulatorProcess() as simulator:
         yield simulator
+
+
+@pytest.fixture
+def simulator(_simulator_process: SimulatorProcess) -> SimulatorProcess:
+    """A provider that accepts everything at once, reports to nobody and has done nothing yet."""
+    _simulator_process.control.restore_faults()
+    _simulator_process.control.reset()
+    return _simulator_process
 
 
 @pytest.fixture
@@ -26,10 +33,10 @@ def workers(database: Database, simulator: SimulatorProcess) -> Iterator[Workers
 
 
 @pytest.fixture
-def slow_simulator() -> Iterator[SimulatorProcess]:
+def slow_simulator(simulator: SimulatorProcess) -> SimulatorProcess:
     """A provider that takes its time, so that something can happen meanwhile."""
-    with SimulatorProcess(latency_mean=0.1, latency_jitter=0.05) as simulator:
-        yield simulator
+    simulator.control.set_faults(latency_mean=0.1, latency_jitter=0.05)
+    return simulator
 
 
 @pytest.fixture

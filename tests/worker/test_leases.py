@@ -174,6 +174,24 @@ async def test_nothing_starts_when_the_machine_slept_between_dispatch_and_start(
     assert {(r.outcome, r.code) for r in transport.results.values()} == {("not_sent", NOT_STARTED)}
 
 
+async def test_nothing_starts_when_the_claim_was_lost_between_dispatch_and_start() -> None:
+    engines: list[Engine] = []
+
+    class Losing(MemoryTransport):
+        async def begin_dispatch(self, claim_id: int, entry_ids: Sequence[int]) -> Dispatch:
+            answer = await super().begin_dispatch(claim_id, entry_ids)
+            # As a renewal does that runs meanwhile.
+            engines[0]._lose(engines[0]._held[claim_id], "not renewed")
+            return answer
+
+    transport, adapter = Losing(make_claim(2)), MemoryAdapter()
+    async with engine_for(transport, adapter) as engine:
+        engines.append(engine)
+        await until(lambda: len(transport.results) == 2)
+    assert adapter.sent == []
+    assert {result.code for result in transport.results.values()} == {NOT_STARTED}
+
+
 async def test_a_claim_that_is_gone_is_dropped_and_running_requests_are_still_recorded() -> None:
     lost = asyncio.Event()
 

@@ -50,6 +50,7 @@ class ConnectionPool:
         self._conninfo = complete_conninfo(url)
         self._places = asyncio.Semaphore(size)
         self._idle: list[tuple[Connection, float]] = []
+        self._broken_at = 0.0
         self._closed = False
 
     @asynccontextmanager
@@ -66,8 +67,7 @@ class ConnectionPool:
                 # Also on cancellation: a reply may still be under way on this connection.
                 if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                     await _close(connection)
-                else:
-                    await self._put_back(connection)
+                await self._put_back(connection)
                 raise
             else:
                 await self._put_back(connection)
@@ -88,14 +88,16 @@ class ConnectionPool:
     async def _take_idle(self) -> Connection | None:
         while self._idle:
             connection, since = self._idle.pop()
-            if not connection.closed and (
-                time.monotonic() - since < IDLE_BEFORE_CHECK or _is_silent(connection)
-            ):
+            fresh = since > max(self._broken_at, time.monotonic() - IDLE_BEFORE_CHECK)
+            if not connection.closed and (fresh or _is_silent(connection)):
                 return connection
             await _close(connection)
         return None
 
     async def _put_back(self, connection: Connection) -> None:
+        if connection.closed:
+            # Where one broke, its neighbours may have broken too.
+            self._broken_at = time.monotonic()
         if self._closed or connection.closed:
             await _close(connection)
         else:

@@ -53,6 +53,8 @@ AFTER_UNUSABLE_CLAIM = 5.0
 #: The code of a not_sent outcome whose request was never made. It tells nothing about the
 #: provider, so the database does not count it among an account's failures.
 NOT_STARTED = "not_started"
+#: Seconds between two claims that brought nothing, whatever the database says.
+SHORTEST_WAIT = 0.01
 #: Accounts that may have work in hand at a time.
 MOST_LANES = 32
 
@@ -154,7 +156,7 @@ class Engine:
                 await wait_unless(self._stopping, AFTER_UNUSABLE_CLAIM)
                 continue
             if isinstance(answer, NothingToClaim):
-                await wait_unless(self._stopping, answer.wait_seconds)
+                await wait_unless(self._stopping, max(answer.wait_seconds, SHORTEST_WAIT))
             else:
                 await self._receive(HeldClaim(answer, asked_at))
 
