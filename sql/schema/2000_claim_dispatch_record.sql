@@ -636,10 +636,12 @@ begin
             r.ordinal::integer as ordinal,
             case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,
             case when r.attempt ~ '^[0-9]{1,9}$' then r.attempt::integer end as attempt,
-            r.outcome,
-            nullif(r.provider_message_id, '') as provider_message_id,
+            -- An id that no index can hold cannot be kept apart from others: the acceptance counts as not known.
+            case when r.outcome = 'accepted' and length(r.provider_message_id) > 500 then 'ambiguous' else r.outcome end as outcome,
+            nullif(left(r.provider_message_id, 500), '') as provider_message_id,
             case
-                when nullif(r.code, '') is not null then r.code
+                when r.outcome = 'accepted' and length(r.provider_message_id) > 500 then 'wamid_too_long'
+                when nullif(r.code, '') is not null then left(r.code, 100)
                 when r.http_status = '429' then 'http_429'
             end as code,
             left(r.message, 1000) as message,

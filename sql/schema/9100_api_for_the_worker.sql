@@ -163,7 +163,7 @@ end;
 $$;
 
 comment on function public.sweep_reports(integer) is
-    'Called by workers about once a second. Applies reports that came before their message was known, and gives up those that waited an hour. Returns {applied, given_up, more}. Raises nothing.';
+    'Called by workers about once a second. Applies reports that came before their message was known, and gives up those that waited 7 days. Returns {applied, given_up, more}. Raises nothing.';
 
 create function public.worker_heartbeat(_worker text, _info jsonb default '{}')
 returns jsonb

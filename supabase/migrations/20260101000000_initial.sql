@@ -2417,10 +2417,12 @@ begin
             r.ordinal::integer as ordinal,
             case when r.entry_id ~ '^[0-9]{1,18}$' then r.entry_id::bigint end as entry_id,
             case when r.attempt ~ '^[0-9]{1,9}$' then r.attempt::integer end as attempt,
-            r.outcome,
-            nullif(r.provider_message_id, '') as provider_message_id,
+            -- An id that no index can hold cannot be kept apart from others: the acceptance counts as not known.
+            case when r.outcome = 'accepted' and length(r.provider_message_id) > 500 then 'ambiguous' else r.outcome end as outcome,
+            nullif(left(r.provider_message_id, 500), '') as provider_message_id,
             case
-                when nullif(r.code, '') is not null then r.code
+                when r.outcome = 'accepted' and length(r.provider_message_id) > 500 then 'wamid_too_long'
+                when nullif(r.code, '') is not null then left(r.code, 100)
                 when r.http_status = '429' then 'http_429'
             end as code,
             left(r.message, 1000) as message,
@@ -3251,11 +3253,14 @@ create table sendonce.report_log (
     -- applied, waiting (its entry may still come), refused (with the reason), ignored (says nothing about sending).
     disposition text not null,
     reason text,
+    -- When a waiting report is looked at again: soon at first, then ever more seldom.
+    look_at timestamptz,
     constraint disposition_is_known check (disposition in ('applied', 'waiting', 'refused', 'ignored')),
-    constraint applied_has_its_entry check (disposition <> 'applied' or entry_id is not null)
+    constraint applied_has_its_entry check (disposition <> 'applied' or entry_id is not null),
+    constraint only_waiting_is_looked_at_again check ((disposition = 'waiting') = (look_at is not null))
 );
 
-create index idx_report_log_waiting on sendonce.report_log (id) where disposition = 'waiting';
+create index idx_report_log_waiting on sendonce.report_log (provider, look_at, id) where disposition = 'waiting';
 
 comment on table sendonce.report_log is 'Every report as it came. A record for people: whether something was already applied is read off the entry, never off this log.';
 
@@ -3316,7 +3321,7 @@ begin
             r.ordinality::integer as ordinal,
             left(r.value ->> 'app', 200) as app,
             left(r.value ->> 'sender', 200) as sender,
-            nullif(left(r.value ->> 'provider_message_id', 500), '') as provider_message_id,
+            nullif(r.value ->> 'provider_message_id', '') as provider_message_id,
             left(r.value ->> 'status', 50) as status,
             r.value ->> 'timestamp' as told_at,
             left(r.value ->> 'reference', 600) as reference,
@@ -3370,6 +3375,7 @@ begin
             f.*,
             case
                 when f.provider_message_id is null then 'refused: no message id'
+                when length(f.provider_message_id) > 500 then 'refused: a message id of more than 500 characters'
                 when not f.status_is_known then 'refused: a status that provider_statuses does not list'
                 when f.account_id is null then 'refused: no account with this sender'
                 when f.is_foreign_app then 'refused: signed by an app that is not the account''s'
@@ -3408,7 +3414,7 @@ begin
     select coalesce(
         array_agg(
             row(
-                p.ordinal, null, p.app, p.sender, p.provider_message_id, p.status, sendonce.provider_time(p.told_at, _now),
+                p.ordinal, null, p.app, p.sender, left(p.provider_message_id, 500), p.status, sendonce.provider_time(p.told_at, _now),
                 p.reference, p.code, p.message, p.proves_acceptance, p.delivery_status, p.account_id,
                 case when p.verdict = 'applied' then p.entry_id end,
                 case when p.verdict = 'applied' then p.attempt end,
@@ -3643,11 +3649,12 @@ begin
     perform sendonce.apply_reports(_provider, _list);
     insert into sendonce.report_log (
         provider, app, sender, provider_message_id, status, reported_at, reference, code, message,
-        account_id, entry_id, attempt, disposition, reason
+        account_id, entry_id, attempt, disposition, reason, look_at
     )
     select
         _provider, r.app, r.sender, r.provider_message_id, r.status, r.reported_at, r.reference, r.code, r.message,
-        r.account_id, r.entry_id, r.attempt, r.disposition, r.reason
+        r.account_id, r.entry_id, r.attempt, r.disposition, r.reason,
+        case when r.disposition = 'waiting' then sendonce.now() end
     from unnest(_list) r
     order by r.ordinal;
     perform sendonce.list_refused_reports(_list);
@@ -3702,58 +3709,72 @@ set search_path = ''
 as $$
 declare
     _now constant timestamptz := sendonce.now();
-    -- A reply that is to name the message comes within the longest life of a claim, or never.
-    _patience constant interval := interval '1 hour';
+    -- As long as a provider goes on telling.
+    _patience constant interval := interval '7 days';
     _provider text;
+    _due bigint[];
     _ids bigint[];
     _reports jsonb;
-    _list sendonce.report[];
-    _applied integer := 0;
-    _given_up integer := 0;
+    _list sendonce.report[] := '{}';
 begin
-    -- Only those whose entry has come meanwhile, and those that waited long enough; of one provider at a time.
-    select w.provider, array_agg(w.id order by w.id),
+    -- One provider at a time: that of the report that has been due the longest.
+    select l.provider into _provider
+    from sendonce.report_log l
+    where l.disposition = 'waiting' and l.look_at <= _now
+    order by l.look_at, l.id
+    limit 1;
+
+    with due as materialized (
+        select l.*
+        from sendonce.report_log l
+        where l.disposition = 'waiting' and l.provider = _provider and l.look_at <= _now
+        order by l.look_at, l.id
+        limit _limit
+        for no key update skip locked
+    )
+    select
+        array_agg(d.id),
+        array_agg(d.id order by d.id) filter (where found.is_ripe),
         jsonb_agg(
             jsonb_build_object(
-                'app', w.app, 'sender', w.sender, 'provider_message_id', w.provider_message_id, 'status', w.status,
-                'timestamp', floor(extract(epoch from w.reported_at))::bigint::text, 'reference', w.reference,
-                'code', w.code, 'message', w.message
-            ) order by w.id
-        )
-    into _provider, _ids, _reports
-    from (
-        select l.*, first_value(l.provider) over (order by l.id) as first_provider
-        from (
-            select l.* from sendonce.report_log l
-            where l.disposition = 'waiting'
-                and (
-                    l.received_at < _now - _patience
-                    or exists (select from public.send_queue q where q.account_id = l.account_id and q.provider_message_id = l.provider_message_id)
-                )
-            order by l.id
-            limit _limit
-            for no key update skip locked
-        ) l
-    ) w
-    where w.provider = w.first_provider
-    group by w.provider;
-    if _ids is null then
-        return jsonb_build_object('applied', 0, 'given_up', 0, 'more', false);
+                'app', d.app, 'sender', d.sender, 'provider_message_id', d.provider_message_id, 'status', d.status,
+                -- In milliseconds, as it came: a detour changes nothing.
+                'timestamp', floor(extract(epoch from d.reported_at) * 1000)::bigint::text, 'reference', d.reference,
+                'code', d.code, 'message', d.message
+            ) order by d.id
+        ) filter (where found.is_ripe)
+    into _due, _ids, _reports
+    from due d
+    cross join lateral (
+        -- Its message has become known meanwhile, or it has waited long enough.
+        select d.received_at < _now - _patience
+            or exists (select from public.send_queue q where q.account_id = d.account_id and q.provider_message_id = d.provider_message_id)
+            or exists (
+                select from public.messages m
+                where m.account_id = d.account_id and m.provider_message_id = d.provider_message_id and m.is_second_acceptance
+            ) as is_ripe
+    ) found;
+
+    if _ids is not null then
+        _list := sendonce.read_reports(_provider, _reports);
+        perform sendonce.apply_reports(_provider, _list);
+        update sendonce.report_log l
+        set disposition = case when r.disposition = 'waiting' then 'refused' else r.disposition end,
+            reason = case when r.disposition = 'waiting' then 'no message with this id was sent from here' else r.reason end,
+            look_at = null,
+            entry_id = r.entry_id,
+            attempt = r.attempt
+        from unnest(_list) r
+        where l.id = _ids[r.ordinal];
     end if;
 
-    _list := sendonce.read_reports(_provider, _reports);
-    perform sendonce.apply_reports(_provider, _list);
-
+    -- The others wait as long again as they have waited. Other senders may share the number, and what
+    -- they sent is reported here too: looked at a score of times, not every second for a week.
     update sendonce.report_log l
-    set disposition = case when r.disposition = 'waiting' then 'refused' else r.disposition end,
-        reason = case when r.disposition = 'waiting' then 'no message with this id was sent from here' else r.reason end,
-        entry_id = r.entry_id,
-        attempt = r.attempt
-    from unnest(_list) r
-    where l.id = _ids[r.ordinal];
+    set look_at = _now + least(greatest(_now - l.received_at, interval '1 second'), interval '6 hours')
+    where l.id = any (_due) and l.disposition = 'waiting';
 
     perform sendonce.list_refused_reports(_list);
-    -- Messages that others send through the same number report here too: once per account and day is enough.
     insert into public.discrepancies (organization_id, account_id, kind, fingerprint, detail)
     select a.organization_id, a.id, 'unknown_message_id', a.id || ':' || (_now at time zone 'UTC')::date,
         jsonb_build_object('first', min(r.provider_message_id))
@@ -3764,11 +3785,11 @@ begin
     order by a.id
     on conflict (kind, fingerprint) do nothing;
 
-    select (count(*) filter (where r.disposition = 'applied'))::integer, (count(*) filter (where r.disposition <> 'applied'))::integer
-    into _applied, _given_up
-    from unnest(_list) r;
-    -- At once again: what is left is found, or it is not.
-    return jsonb_build_object('applied', _applied, 'given_up', _given_up, 'more', true);
+    return jsonb_build_object(
+        'applied', (select count(*) from unnest(_list) r where r.disposition = 'applied'),
+        'given_up', (select count(*) from unnest(_list) r where r.disposition <> 'applied'),
+        'more', _due is not null
+    );
 end;
 $$;
 
@@ -6579,7 +6600,7 @@ end;
 $$;
 
 comment on function public.sweep_reports(integer) is
-    'Called by workers about once a second. Applies reports that came before their message was known, and gives up those that waited an hour. Returns {applied, given_up, more}. Raises nothing.';
+    'Called by workers about once a second. Applies reports that came before their message was known, and gives up those that waited 7 days. Returns {applied, given_up, more}. Raises nothing.';
 
 create function public.worker_heartbeat(_worker text, _info jsonb default '{}')
 returns jsonb

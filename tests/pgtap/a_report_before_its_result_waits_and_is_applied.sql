@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(18);
 
 select core.set_clock('2026-03-02 12:00:00.5+00');
 select core.world(4) as campaign
@@ -17,6 +17,8 @@ select is(core.state(core.entry(:'campaign', 2)), 'processing', 'and moves nothi
 select is(sweep_reports() ->> 'applied', '0', 'nothing to sweep yet');
 select core.result(core.entry(:'campaign', 2), 'accepted');
 select is(core.state(core.entry(:'campaign', 2)), 'sent', 'our own result comes');
+select is(sweep_reports() ->> 'applied', '0', 'just looked at, it is left alone for as long as it has waited');
+select core.advance('1 second');
 select is(sweep_reports() ->> 'applied', '1', 'then it is applied');
 select is(core.state(core.entry(:'campaign', 2)), 'sent/delivered', 'to the entry');
 select is(sweep_reports() ->> 'applied', '0', 'once');
