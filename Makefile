@@ -93,7 +93,7 @@ generated: $(RUNTIME_READY) ## fail where a generated file is out of date
 	@$(VENV)/python sql/generate.py --check
 
 .PHONY: pgtap
-pgtap: $(DEV_READY) tools ## behaviour of the schema, by pg_prove; SERVER=15|17|18 chooses one
+pgtap: $(DEV_READY) tools ## behaviour of the schema, by pg_prove; SERVER=15|17|18|all chooses
 	@$(VENV)/python tests/pgtap/run.py $(if $(SERVER),--server $(SERVER))
 
 .PHONY: pytest
@@ -101,6 +101,7 @@ pytest: $(DEV_READY) tools ## everything else; ARGUMENTS='tests/worker -x' choos
 	@$(VENV)/pytest $(ARGUMENTS)
 
 .PHONY: test
+test: SERVER = all
 test: lint generated pgtap pytest ## all of it, as CI runs it
 
 .PHONY: demo

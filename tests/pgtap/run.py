@@ -1,8 +1,9 @@
 """Run the pgTAP files with pg_prove against a fresh database.
 
-    python tests/pgtap/run.py [--server 15|17|18] [file ...]
+    python tests/pgtap/run.py [--server 15|17|18|all] [file ...]
 
-Without `--server` the PostgreSQL is the one that pytest would use (support/postgres_source.py).
+Without `--server` the PostgreSQL is the one that pytest would use (support/postgres_source.py);
+with `all` the files run on one version after the other.
 Every file runs in one transaction that it rolls back, so the files do not see one another.
 Exit code 0 when every file passed, 1 when one failed or none ran, 2 for a wrong call.
 """
@@ -43,19 +44,30 @@ class PgtapError(RuntimeError):
 def main(arguments: list[str]) -> int:
     """Run the files; return the exit code."""
     parser = argparse.ArgumentParser(description="Run the pgTAP files with pg_prove.")
-    parser.add_argument("--server", type=int, choices=SERVERS, help="PostgreSQL's major version")
+    parser.add_argument(
+        "--server", choices=[*map(str, SERVERS), "all"], help="PostgreSQL's major version"
+    )
     parser.add_argument("files", nargs="*", type=Path, help="all by default")
     options = parser.parse_args(arguments)
     files = [file.resolve() for file in options.files] or sorted(HERE.glob("*.sql"))
+    majors: tuple[int | None, ...] = (None,)
+    if options.server is not None:
+        majors = SERVERS if options.server == "all" else (int(options.server),)
     try:
         check_files(files)
-        with server(options.server) as (url, description), template_database(url) as database:
-            print(f"pgTAP on {description}", flush=True)
-            load_pgtap(database)
-            return prove(database, files)
+        # All of them, also when the first fails: what differs between versions is the point.
+        return max([run_on(major, files) for major in majors])
     except PgtapError as error:
         print(f"pgtap: {error}", file=sys.stderr)
         return 1
+
+
+def run_on(major: int | None, files: list[Path]) -> int:
+    """Run the files on one server; return the exit code."""
+    with server(major) as (url, description), template_database(url) as database:
+        print(f"pgTAP on {description}", flush=True)
+        load_pgtap(database)
+        return prove(database, files)
 
 
 def check_files(files: list[Path]) -> None:
