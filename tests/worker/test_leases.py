@@ -66,12 +66,13 @@ async def engine_for(
         transport,
         {"whatsapp": adapter},
     )
-    async with asyncio.timeout(30):
-        running = asyncio.create_task(engine.run())
-        try:
+    running = asyncio.create_task(engine.run())
+    try:
+        async with asyncio.timeout(30):
             yield engine
-        finally:
-            engine.stop("end of the test")
+    finally:
+        engine.stop("end of the test")
+        async with asyncio.timeout(15):
             await running
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from urllib.parse import urlsplit
 
 import pytest
@@ -51,6 +53,32 @@ def test_phone_numbers_are_masked_and_other_numbers_are_not(text: str, masked: s
 
 def test_the_shortest_number_still_hides_three_digits() -> None:
     assert re.fullmatch(r"\+\d+\*{3,}\d\d", mask_phone("+1234567"))
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_tracebacks_and_other_libraries_are_masked_too(log_format: str) -> None:
+    program = f"""
+import logging, structlog
+from sendonce.worker.logs import set_up_logs
+set_up_logs(log_format={log_format!r}, level="info", secrets=["made-up-token"])
+def fail(token, recipient):
+    raise ValueError(recipient + token)
+try:
+    fail("made-up-token", "+5511900000001")
+except ValueError:
+    structlog.get_logger().exception("request.crashed")
+logging.getLogger("somebody.else").warning("%s to %s", "made-up-token", "+5511900000001")
+"""
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "ValueError" in answer.stderr
+    assert "+55119******01" in answer.stderr
+    assert "*** to +55119******01" in answer.stderr
+    # Neither in the message nor among the local variables; the program's own text names both.
+    shown = [line for line in answer.stderr.splitlines() if "fail(" not in line]
+    assert "made-up-token" not in "".join(shown)
+    assert "5511900000001" not in "".join(shown)
 
 
 def test_secrets_are_masked_wherever_they_stand() -> None:

@@ -32,7 +32,7 @@ def mask_phones(text: str) -> str:
 
 
 # Names of our own choosing that may look like numbers: a sender's id is an account, not a person.
-_NAMES = frozenset({"timestamp", "level", "event", "worker", "sender", "account_id"})
+_NAMES = frozenset({"worker", "sender", "account_id"})
 
 
 class Masking:
@@ -66,7 +66,10 @@ def set_up_logs(*, log_format: str, level: str, secrets: Iterable[str]) -> None:
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Not the pretty tracebacks: they show local variables, recipients and tokens among them.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     shared: list[Any] = [
         structlog.processors.add_log_level,

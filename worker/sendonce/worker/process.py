@@ -18,8 +18,8 @@ from sendonce.worker.settings import WorkerSettings
 from sendonce.worker.startup_checks import check_database, check_environment, first_heartbeat
 
 EXIT_CLEAN = 0
-#: Stopped by a second signal, or with results that could not be recorded. Their entries end as
-#: unknown: visible, and not sent again.
+#: Stopped by a second signal, by a defect, or with results that could not be recorded. Their
+#: entries end as unknown: visible, and not sent again.
 EXIT_UNRECORDED = 1
 
 
@@ -65,7 +65,12 @@ async def _run(settings: WorkerSettings) -> int:
             concurrency=settings.concurrency,
             request_timeout=settings.request_timeout,
         )
-        unrecorded = await engine.run()
+        try:
+            unrecorded = await engine.run()
+        except Exception:
+            # A defect. What was in hand expires: dispatched entries end as unknown, visibly.
+            log.exception("worker.crashed", worker=settings.worker_name)
+            return EXIT_UNRECORDED
         log.info("worker.stopped", worker=settings.worker_name, unrecorded=unrecorded)
     finally:
         await adapter.close()
