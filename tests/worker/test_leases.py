@@ -231,7 +231,9 @@ async def test_a_claim_is_renewed_while_its_requests_run() -> None:
     assert adapter.sent == [1]
 
 
-async def test_a_claim_that_could_not_be_renewed_starts_nothing_more() -> None:
+async def test_a_claim_that_could_not_be_renewed_starts_nothing_more(
+    sleep_of_the_machine: Callable[[float], None],
+) -> None:
     renewal = asyncio.Event()
 
     class Forgetting(MemoryTransport):
@@ -240,18 +242,18 @@ async def test_a_claim_that_could_not_be_renewed_starts_nothing_more() -> None:
             return {}
 
     async def until_lost(entry: Entry) -> None:
+        # A third of the lease is over, so it is time to renew; what is left would be enough.
+        sleep_of_the_machine(25.0)
         await renewal.wait()
-        await asyncio.sleep(0.05)
 
-    transport, adapter = (
-        Forgetting(make_claim(3, lease=REQUEST_TIMEOUT + 1)),
-        MemoryAdapter(until_lost),
-    )
-    transport.lease = REQUEST_TIMEOUT + 1
-    async with engine_for(transport, adapter, concurrency=1):
-        await until(lambda: len(transport.results) == 1)
-        await asyncio.sleep(0.1)
+    transport, adapter = Forgetting(make_claim(3, lease=60.0)), MemoryAdapter(until_lost)
+    with capture_logs() as logs:
+        async with engine_for(transport, adapter, concurrency=1):
+            await until(lambda: len(transport.results) == 1)
+            await until(lambda: "batch.recorded" in [log["event"] for log in logs])
     assert adapter.sent == [1]
+    assert transport.asked == [(1,)]
+    assert [log["forgotten"] for log in logs if log["event"] == "claim.lost"] == [2]
 
 
 async def test_a_dispatch_whose_answer_got_lost_is_asked_for_again_and_sent_once() -> None:
