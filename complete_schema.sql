@@ -1701,7 +1701,7 @@ begin
     left join public.campaigns c on c.id = source.campaign_id
     join public.templates t on t.id = coalesce(c.template_id, source.template_id)
     cross join lateral sendonce.price_recipients(
-        source.organization_id, account.provider, t.category, account.currency, source.recipients, source.claimed_ats
+        source.organization_id, account.provider, t.category, coalesce(c.currency, account.currency), source.recipients, source.claimed_ats
     ) price;
 
     insert into public.messages as m (

@@ -157,11 +157,13 @@ language sql
 volatile
 set search_path = ''
 as $$
-    select public.record_results(_claim_id, jsonb_agg(
-        jsonb_build_object(
-            'entry_id', q.id, 'attempt', q.attempt, 'outcome', _outcome, 'code', _code,
-            'provider_message_id', case when _outcome = 'accepted' then testing.wamid(q.id, q.attempt) end
-        ) order by q.id
+    select public.record_results(_claim_id, coalesce(
+        jsonb_agg(
+            jsonb_build_object(
+                'entry_id', q.id, 'attempt', q.attempt, 'outcome', _outcome, 'code', _code,
+                'provider_message_id', case when _outcome = 'accepted' then testing.wamid(q.id, q.attempt) end
+            ) order by q.id
+        ), '[]'
     ))
     from public.claims k
     cross join lateral unnest(k.dispatched) d(id)
