@@ -29,7 +29,11 @@ begin
                 perform core.claim(_campaign_id, 1 + floor(random() * 8)::integer);
             when _dice < 0.35 then
                 did := 'dispatch';
-                perform core.dispatch(k.id) from public.claims k where k.account_id = _entry.account_id and k.expires_at > sendonce.now() order by random() limit 1;
+                perform core.dispatch(k.id)
+                from public.claims k
+                where k.account_id = _entry.account_id and k.expires_at > sendonce.now()
+                order by random()
+                limit 1;
             when _dice < 0.65 then
                 did := 'result';
                 perform core.result(
@@ -108,7 +112,7 @@ select is_empty(
 );
 select is((select count(*) from seen), 7::bigint, 'the walk has been in every state');
 select cmp_ok((select sum(total_sent) from campaigns), '>', 20::bigint, 'has sent');
-select cmp_ok((select sum(actual_cost) from campaigns), '>', 0.5, 'and paid');
+select cmp_ok((select sum(actual_cost) from campaigns), '>', 0.0, 'and paid');
 select is_empty(
     'select from send_queue q where q.status = ''processing'' and not exists (select from claims k where k.id = q.claim_id and q.id = any (k.entry_ids))',
     'nothing is in process without a claim that holds it'
