@@ -54,6 +54,18 @@ class Call:
             time.sleep(0.002)
         raise AssertionError("neither waited nor returned")
 
+    def waits_or_returned(self, watcher: Connection) -> None:
+        """Return when the call has returned, or the server says that it waits for somebody."""
+        deadline = time.monotonic() + _PATIENCE
+        while self._thread.is_alive():
+            row = watcher.execute(
+                "select cardinality(pg_blocking_pids(%s)) > 0", [self._session.info.backend_pid]
+            ).fetchone()
+            if row is not None and row[0]:
+                return
+            assert time.monotonic() < deadline, "neither waited nor returned"
+            time.sleep(0.002)
+
     def result(self) -> Any:
         """Wait for the call and return the first column of its first row, or raise its error."""
         self._thread.join(_PATIENCE)
