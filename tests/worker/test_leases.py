@@ -324,6 +324,21 @@ async def test_what_is_dispatched_but_not_started_at_a_stop_is_recorded_as_such(
         assert result.outcome == expected
 
 
+async def test_a_request_in_flight_at_a_stop_is_finished_and_recorded() -> None:
+    engines: list[Engine] = []
+
+    async def stop_and_go_on(entry: Entry) -> None:
+        engines[0].stop("SIGTERM")
+        # Longer than anything else has to do for a stop.
+        await asyncio.sleep(0.3)
+
+    transport, adapter = MemoryTransport(make_claim(1)), MemoryAdapter(stop_and_go_on)
+    async with engine_for(transport, adapter) as engine:
+        engines.append(engine)
+        await until(lambda: bool(adapter.sent))
+    assert transport.results[1].outcome == "accepted"
+
+
 async def test_an_adapter_that_crashes_leaves_an_ambiguous_outcome() -> None:
     async def crash(entry: Entry) -> None:
         raise ZeroDivisionError

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from sendonce.transports import connections
 from sendonce.transports.base import (
@@ -149,6 +150,23 @@ async def test_a_cancelled_call_leaves_no_half_read_connection_behind(database: 
         with pytest.raises(asyncio.CancelledError):
             await call
         assert await transport.schema_version() == 1
+
+
+async def test_a_connection_with_an_open_transaction_is_not_lent_again(
+    database: Database,
+) -> None:
+    pool = connections.ConnectionPool(database.worker_url, 1)
+
+    async def fail() -> None:
+        async with pool.connection() as connection:
+            await connection.execute("begin")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    async with pool.connection() as connection:
+        assert connection.pgconn.transaction_status == TransactionStatus.IDLE
+    await pool.close()
 
 
 async def test_a_claim_that_is_gone_is_told_apart(database: Database) -> None:
