@@ -5100,6 +5100,19 @@ $$;
 comment on function public.list_campaigns(uuid, uuid, integer) is
     'Called by members. Returns a page of campaigns, the newest first; _after is the id of the last one seen. Raises SO004 for an _after that is not there, SO005 for a page beyond 1,000.';
 
+create function sendonce.handed_out_up_to(_campaign_id uuid)
+returns bigint
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    select coalesce((select k.last_entry_id from sendonce.campaign_cursors k where k.campaign_id = _campaign_id), 0);
+$$;
+
+comment on function sendonce.handed_out_up_to(uuid) is
+    'Called by campaign_entries, whose caller may not read the cursors. Returns the entry up to which the campaign was handed out.';
+
 create function public.campaign_entries(
     _campaign_id uuid, _status public.entry_status default null, _after bigint default 0, _limit integer default 100
 )
@@ -5112,6 +5125,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
+declare
+    _cursor constant bigint := sendonce.handed_out_up_to(_campaign_id);
 begin
     perform sendonce.check_page(_limit);
     if not exists (select from public.campaigns c where c.id = _campaign_id) then
@@ -5124,8 +5139,8 @@ begin
         where q.campaign_id = _campaign_id and q.id > _after
         order by q.id
         limit _limit;
-    elsif _status in ('failed', 'skipped') then
-        -- Few among many, and each with a class: by the index of the entries in trouble.
+    elsif _status in ('failed', 'skipped', 'cancelled') then
+        -- Maybe few among many, and each with a class: by the index of the entries in trouble.
         return query
         select q.* from public.send_queue q
         where q.campaign_id = _campaign_id and q.id > _after and q.status = _status and q.error_class is not null
@@ -5152,6 +5167,29 @@ begin
             and q.unknown_since is not null
             and q.campaign_id = _campaign_id and q.id > _after and q.status = _status
         order by q.id
+        limit _limit;
+    elsif _status = 'ready' then
+        -- Either it came back, and is due at some time, or it lies ahead of the cursor.
+        return query
+        select r.*
+        from (
+            (
+                select q.* from public.send_queue q
+                where q.account_id = (select c.account_id from public.campaigns c where c.id = _campaign_id)
+                    and q.campaign_id = _campaign_id and q.due_at is not null
+                    and q.id > _after and q.status = _status
+                order by q.id
+                limit _limit
+            )
+            union all
+            (
+                select q.* from public.send_queue q
+                where q.campaign_id = _campaign_id and q.id > greatest(_after, _cursor) and q.status = _status and q.due_at is null
+                order by q.id
+                limit _limit
+            )
+        ) r
+        order by r.id
         limit _limit;
     else
         return query
@@ -5763,6 +5801,24 @@ $$;
 comment on function sendonce.verify_campaigns(uuid[]) is
     'Called by verify_invariants. Judges these campaigns (null: all) against their entries and attempts.';
 
+create function sendonce.is_unique_index(_name text)
+returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        (
+            select i.indisunique and i.indisvalid and i.indisready and i.indimmediate
+            from pg_catalog.pg_index i
+            where i.indexrelid = to_regclass(_name)
+        ),
+        false
+    );
+$$;
+
+comment on function sendonce.is_unique_index(text) is 'Called by verify_invariants. True when a unique index of this name exists and is valid.';
+
 create function sendonce.verify_entries(_campaign_id uuid, _organization_ids uuid[])
 returns setof sendonce.violation
 language plpgsql
@@ -5779,11 +5835,15 @@ declare
         select from pg_catalog.pg_constraint k
         where k.conrelid = 'public.send_queue'::regclass and k.conname = 'recipient_is_e164' and k.convalidated
     );
+    -- A valid unique index is itself the proof that there are no two; without it, they are counted.
+    _contacts_are_checked constant boolean := sendonce.is_unique_index('public.idx_send_queue_campaign_recipient');
+    _wamids_are_checked constant boolean := sendonce.is_unique_index('public.idx_send_queue_wamid');
 begin
     return query
     select 1::smallint, 'one_entry_per_contact', q.campaign_id, max(q.id), format('%s entries of one contact', count(*))
     from public.send_queue q
-    where q.campaign_id is not null
+    where not _contacts_are_checked
+        and q.campaign_id is not null
         and (_campaign_id is null or q.campaign_id = _campaign_id)
         and (_organization_ids is null or q.organization_id = any (_organization_ids))
     group by q.campaign_id, q.recipient
@@ -5793,7 +5853,8 @@ begin
     select 2::smallint, 'wamid_belongs_to_one_entry', (array_agg(q.campaign_id order by q.id desc))[1], max(q.id),
         format('%s entries of account %s have one message id', count(*), q.account_id)
     from public.send_queue q
-    where q.provider_message_id is not null
+    where not _wamids_are_checked
+        and q.provider_message_id is not null
         and (_organization_ids is null or q.organization_id = any (_organization_ids))
     group by q.account_id, q.provider_message_id
     having count(*) > 1 and (_campaign_id is null or bool_or(q.campaign_id = _campaign_id));
@@ -5813,7 +5874,7 @@ begin
             or (q.delivery_status is not null and q.status <> 'sent')
             or (q.status = 'unknown') <> (q.unknown_since is not null)
             or (q.due_at is not null and q.status <> 'ready')
-            or (q.error_class is null and q.status in ('failed', 'skipped'))
+            or (q.error_class is null and q.status in ('failed', 'skipped', 'cancelled'))
             or (q.status in ('sent', 'failed', 'skipped', 'cancelled')) <> (q.settled_at is not null)
             or (q.attempt = 0 and q.status in ('processing', 'unknown', 'sent'))
             or (q.delivered_at is not null) <> coalesce(q.delivery_status >= 'delivered', false)
@@ -5855,80 +5916,134 @@ set plan_cache_mode = force_custom_plan
 set work_mem = '128MB'
 set jit = off
 as $$
+declare
+    _some_lack_one boolean;
 begin
-    -- Entries with all their attempts: both lie in id order, so this is one walk through the two.
+    -- Every entry with the attempt that was accepted first.
     return query
-    with looked_at as (
+    select broken.invariant::smallint, broken.name, l.campaign_id, l.id, broken.detail
+    from (
         select
-            q.id, q.campaign_id, q.status, q.attempt,
-            count(*) filter (where m.outcome = 'accepted' and not m.is_second_acceptance) as first_acceptances,
-            count(*) filter (where m.outcome = 'accepted') as acceptances,
-            bool_or(m.outcome = 'accepted' and not m.is_second_acceptance and m.provider_message_id is distinct from q.provider_message_id)
-                as has_other_wamid,
-            bool_or(m.outcome = 'accepted' and m.is_second_acceptance and m.provider_message_id = q.provider_message_id)
-                as calls_first_second,
-            bool_or(m.attempt < 1 or m.attempt > q.attempt) as is_beyond,
-            bool_or(m.attempt = q.attempt and m.outcome = 'unknown') as last_is_unknown,
-            bool_or(m.delivered_at is not null) as attempt_delivered,
-            q.delivered_at is not null as entry_delivered,
-            bool_or(m.units <> q.units) as has_other_units,
-            bool_or(
-                (m.organization_id, m.account_id, coalesce(m.campaign_id, m.account_id))
-                    <> (q.organization_id, q.account_id, coalesce(q.campaign_id, q.account_id))
-            ) as is_foreign
+            q.id, q.campaign_id, q.status, q.attempt as last_attempt, q.provider_message_id as wamid, q.delivered_at is not null as delivered,
+            m.attempt, m.provider_message_id as accepted_wamid, m.delivered_at is not null as attempt_delivered
         from public.send_queue q
-        left join public.messages m on m.entry_id = q.id
+        left join public.messages m on m.entry_id = q.id and m.outcome = 'accepted' and not m.is_second_acceptance
         where (_campaign_id is null or q.campaign_id = _campaign_id)
             and (_organization_ids is null or q.organization_id = any (_organization_ids))
-        group by q.id
-        having (q.status = 'sent' and count(*) filter (where m.outcome = 'accepted' and not m.is_second_acceptance) <> 1)
-            or (q.status <> 'sent' and count(*) filter (where m.outcome = 'accepted') > 0)
-            or bool_or(m.outcome = 'accepted' and not m.is_second_acceptance and m.provider_message_id is distinct from q.provider_message_id)
-            or bool_or(m.outcome = 'accepted' and m.is_second_acceptance and m.provider_message_id = q.provider_message_id)
-            or bool_or(m.attempt < 1 or m.attempt > q.attempt)
-            or (q.status = 'unknown' and bool_or(m.attempt = q.attempt and m.outcome = 'unknown') is not true)
-            or (q.status = 'sent' and (q.delivered_at is not null) <> coalesce(bool_or(m.delivered_at is not null), false))
-            or bool_or(m.units <> q.units)
-            or bool_or(
-                (m.organization_id, m.account_id, coalesce(m.campaign_id, m.account_id))
-                    <> (q.organization_id, q.account_id, coalesce(q.campaign_id, q.account_id))
+            -- What is out of order in any way below, and nothing else goes further.
+            and (
+                (q.status = 'sent') <> (m.attempt is not null)
+                or q.provider_message_id <> m.provider_message_id
+                or (q.provider_message_id is null and m.attempt is not null)
+                or (q.delivered_at is not null) <> (m.delivered_at is not null)
             )
-    )
-    select broken.invariant::smallint, broken.name, l.campaign_id, l.id, broken.detail
-    from looked_at l
+    ) l
+    cross join lateral (
+        select coalesce(bool_or(m.delivered_at is not null), false) as delivered
+        from public.messages m
+        where m.entry_id = l.id and m.is_second_acceptance
+    ) second
     cross join lateral (
         values
-            (l.status = 'sent' and l.first_acceptances = 0, 8, 'sent_entry_has_its_acceptance', 'no attempt was accepted first'),
+            (l.status = 'sent' and l.attempt is null, 8, 'sent_entry_has_its_acceptance', 'no attempt was accepted first'),
             (
-                l.status = 'sent' and l.first_acceptances > 1,
-                8, 'second_acceptance_is_marked', format('%s attempts were accepted, and each calls itself the first', l.first_acceptances)
+                l.status <> 'sent' and l.attempt is not null,
+                8, 'acceptance_means_sent', format('attempt %s was accepted, and the entry is %s', l.attempt, l.status)
             ),
             (
-                l.status <> 'sent' and l.acceptances > 0,
-                8, 'acceptance_means_sent', format('an attempt was accepted, and the entry is %s', l.status)
+                l.status = 'sent' and l.attempt is not null and l.wamid is distinct from l.accepted_wamid,
+                2, 'first_wamid_stays_on_the_entry', format('the accepted attempt %s has another message id than the entry', l.attempt)
             ),
             (
-                l.status = 'sent' and l.first_acceptances = 1 and l.has_other_wamid,
-                2, 'first_wamid_stays_on_the_entry', 'the accepted attempt has another message id than the entry'
-            ),
-            (l.calls_first_second, 2, 'first_wamid_stays_on_the_entry', 'the message id of the entry is called a second acceptance'),
-            (l.is_beyond, 8, 'attempt_was_handed_out', format('it has an attempt beyond the %s that were handed out', l.attempt)),
-            (
-                l.status = 'unknown' and l.last_is_unknown is not true,
-                8, 'unknown_entry_has_an_unknown_attempt', format('no row says that attempt %s may have gone out', l.attempt)
-            ),
-            (
-                l.status = 'sent' and l.first_acceptances > 0 and l.entry_delivered and l.attempt_delivered is not true,
+                l.status = 'sent' and l.attempt is not null and l.delivered and not (l.attempt_delivered or second.delivered),
                 10, 'delivered_is_charged', 'the entry was delivered, and no attempt was'
             ),
             (
-                l.status = 'sent' and not l.entry_delivered and l.attempt_delivered,
-                11, 'delivery_reaches_the_entry', 'an attempt was delivered, and the entry was not'
-            ),
-            (l.has_other_units, 10, 'attempt_charges_the_entrys_units', 'an attempt charges other units than the entry has'),
-            (l.is_foreign, 12, 'attempt_stays_in_its_organization', 'an attempt names another organization, account or campaign')
+                l.status = 'sent' and not l.delivered and l.attempt_delivered,
+                11, 'delivery_reaches_the_entry', format('attempt %s was delivered, and the entry was not', l.attempt)
+            )
     ) broken(is_so, invariant, name, detail)
     where broken.is_so;
+    _some_lack_one := found;
+
+    -- Every attempt with its entry.
+    return query
+    select broken.invariant::smallint, broken.name, l.campaign_id, l.id, broken.detail
+    from (
+        select
+            q.id, q.campaign_id, q.status, q.attempt as last_attempt, q.provider_message_id as wamid, q.delivered_at is not null as delivered,
+            m.attempt, m.outcome, m.provider_message_id as accepted_wamid, m.is_second_acceptance,
+            m.delivered_at is not null as attempt_delivered,
+            m.units <> q.units as has_other_units,
+            (m.organization_id, m.account_id, coalesce(m.campaign_id, m.account_id))
+                <> (q.organization_id, q.account_id, coalesce(q.campaign_id, q.account_id)) as is_foreign
+        from public.messages m
+        join public.send_queue q on q.id = m.entry_id
+        where (_campaign_id is null or q.campaign_id = _campaign_id)
+            and (_organization_ids is null or q.organization_id = any (_organization_ids))
+            and (
+                m.attempt not between 1 and q.attempt
+                or m.is_second_acceptance
+                or m.units <> q.units
+                or m.organization_id <> q.organization_id
+                or m.account_id <> q.account_id
+                or m.campaign_id is distinct from q.campaign_id
+            )
+    ) l
+    cross join lateral (
+        values
+            (
+                l.attempt not between 1 and l.last_attempt,
+                8, 'attempt_was_handed_out', format('it has an attempt %s, and %s were handed out', l.attempt, l.last_attempt)
+            ),
+            (
+                l.status <> 'sent' and l.is_second_acceptance and l.outcome = 'accepted',
+                8, 'acceptance_means_sent', format('attempt %s was accepted, and the entry is %s', l.attempt, l.status)
+            ),
+            (
+                l.is_second_acceptance and l.accepted_wamid = l.wamid,
+                2, 'first_wamid_stays_on_the_entry', format('the message id of the entry is called the second acceptance of attempt %s', l.attempt)
+            ),
+            (
+                l.status = 'sent' and l.is_second_acceptance and not l.delivered and l.attempt_delivered,
+                11, 'delivery_reaches_the_entry', format('attempt %s was delivered, and the entry was not', l.attempt)
+            ),
+            (l.has_other_units, 10, 'attempt_charges_the_entrys_units', format('attempt %s charges other units than the entry has', l.attempt)),
+            (l.is_foreign, 12, 'attempt_stays_in_its_organization', format('attempt %s names another organization, account or campaign', l.attempt))
+    ) broken(is_so, invariant, name, detail)
+    where broken.is_so;
+
+    -- Where there are as many first acceptances as sent entries, and each has one, none has two.
+    if _some_lack_one or (
+        select count(*) from public.messages m
+        where m.outcome = 'accepted' and not m.is_second_acceptance
+            and (_campaign_id is null or m.campaign_id = _campaign_id)
+            and (_organization_ids is null or m.organization_id = any (_organization_ids))
+    ) > (
+        select count(*) from public.send_queue q
+        where q.status = 'sent'
+            and (_campaign_id is null or q.campaign_id = _campaign_id)
+            and (_organization_ids is null or q.organization_id = any (_organization_ids))
+    ) then
+        return query
+        select 8::smallint, 'second_acceptance_is_marked', (array_agg(m.campaign_id))[1], m.entry_id,
+            format('%s attempts were accepted, and each calls itself the first', count(*))
+        from public.messages m
+        where m.outcome = 'accepted' and not m.is_second_acceptance
+            and (_campaign_id is null or m.campaign_id = _campaign_id)
+            and (_organization_ids is null or m.organization_id = any (_organization_ids))
+        group by m.entry_id
+        having count(*) > 1;
+    end if;
+
+    return query
+    select 8::smallint, 'unknown_entry_has_an_unknown_attempt', q.campaign_id, q.id,
+        format('no row says that attempt %s may have gone out', q.attempt)
+    from public.send_queue q
+    where q.status = 'unknown'
+        and not exists (select from public.messages m where m.entry_id = q.id and m.attempt = q.attempt and m.outcome = 'unknown')
+        and (_campaign_id is null or q.campaign_id = _campaign_id)
+        and (_organization_ids is null or q.organization_id = any (_organization_ids));
 
     return query
     select 3::smallint, 'attempt_has_its_entry', m.campaign_id, m.entry_id, format('attempt %s of an entry that does not exist', m.attempt)
@@ -7057,6 +7172,7 @@ values
     ('sendonce.window_is_open(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.next_window_opening(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.check_page(integer)', 'dashboard'),
+    ('sendonce.handed_out_up_to(uuid)', 'dashboard'),
     ('sendonce.raise_not_found(text, text)', 'dashboard'),
     ('sendonce.raise_invalid(text, text, text)', 'dashboard');
 

@@ -143,6 +143,19 @@ $$;
 comment on function public.list_campaigns(uuid, uuid, integer) is
     'Called by members. Returns a page of campaigns, the newest first; _after is the id of the last one seen. Raises SO004 for an _after that is not there, SO005 for a page beyond 1,000.';
 
+create function sendonce.handed_out_up_to(_campaign_id uuid)
+returns bigint
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    select coalesce((select k.last_entry_id from sendonce.campaign_cursors k where k.campaign_id = _campaign_id), 0);
+$$;
+
+comment on function sendonce.handed_out_up_to(uuid) is
+    'Called by campaign_entries, whose caller may not read the cursors. Returns the entry up to which the campaign was handed out.';
+
 create function public.campaign_entries(
     _campaign_id uuid, _status public.entry_status default null, _after bigint default 0, _limit integer default 100
 )
@@ -155,6 +168,8 @@ set search_path = ''
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
+declare
+    _cursor constant bigint := sendonce.handed_out_up_to(_campaign_id);
 begin
     perform sendonce.check_page(_limit);
     if not exists (select from public.campaigns c where c.id = _campaign_id) then
@@ -167,8 +182,8 @@ begin
         where q.campaign_id = _campaign_id and q.id > _after
         order by q.id
         limit _limit;
-    elsif _status in ('failed', 'skipped') then
-        -- Few among many, and each with a class: by the index of the entries in trouble.
+    elsif _status in ('failed', 'skipped', 'cancelled') then
+        -- Maybe few among many, and each with a class: by the index of the entries in trouble.
         return query
         select q.* from public.send_queue q
         where q.campaign_id = _campaign_id and q.id > _after and q.status = _status and q.error_class is not null
@@ -195,6 +210,29 @@ begin
             and q.unknown_since is not null
             and q.campaign_id = _campaign_id and q.id > _after and q.status = _status
         order by q.id
+        limit _limit;
+    elsif _status = 'ready' then
+        -- Either it came back, and is due at some time, or it lies ahead of the cursor.
+        return query
+        select r.*
+        from (
+            (
+                select q.* from public.send_queue q
+                where q.account_id = (select c.account_id from public.campaigns c where c.id = _campaign_id)
+                    and q.campaign_id = _campaign_id and q.due_at is not null
+                    and q.id > _after and q.status = _status
+                order by q.id
+                limit _limit
+            )
+            union all
+            (
+                select q.* from public.send_queue q
+                where q.campaign_id = _campaign_id and q.id > greatest(_after, _cursor) and q.status = _status and q.due_at is null
+                order by q.id
+                limit _limit
+            )
+        ) r
+        order by r.id
         limit _limit;
     else
         return query

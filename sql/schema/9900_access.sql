@@ -105,6 +105,7 @@ values
     ('sendonce.window_is_open(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.next_window_opening(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.check_page(integer)', 'dashboard'),
+    ('sendonce.handed_out_up_to(uuid)', 'dashboard'),
     ('sendonce.raise_not_found(text, text)', 'dashboard'),
     ('sendonce.raise_invalid(text, text, text)', 'dashboard');
 
