@@ -31,7 +31,7 @@ from sendonce.transports.base import (
 from sendonce.transports.connections import ConnectionPool
 
 #: Seconds after which a call counts as lost. Every call is short; one that hangs is a dead network.
-CALL_TIMEOUT = 30.0
+CALL_TIMEOUT = 15.0
 
 #: Every function this transport calls, with the arguments it names.
 FUNCTIONS: dict[str, tuple[str, ...]] = {

@@ -456,6 +456,8 @@ class Engine:
         )
 
     async def _release_all(self) -> None:
+        if self._watch.is_away:
+            return  # they expire by themselves; waiting for each would only delay the end
         for held in list(self._held.values()):
             held.forget_pending()
             if held.is_done:
