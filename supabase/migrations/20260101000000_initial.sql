@@ -3715,7 +3715,7 @@ declare
     _due bigint[];
     _ids bigint[];
     _reports jsonb;
-    _list sendonce.report[] := '{}';
+    _list sendonce.report[] := array[]::sendonce.report[];
 begin
     -- One provider at a time: that of the report that has been due the longest.
     select l.provider into _provider
