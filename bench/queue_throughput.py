@@ -1,7 +1,7 @@
 """Claim + dispatch + record at batch 100 with 4 clients, beside pgmq's read + archive.
 
-Both run in one cluster (fsync on), in turn, from a short and from a long backlog. What is printed are
-entries per second and ratios: between the machines of two readers only the ratios compare.
+Both run in one cluster (fsync on), in turn, from a short and from a long backlog. What is printed
+are entries per second and ratios: between the machines of two readers only the ratios compare.
 
     python bench/queue_throughput.py [--entries 40000] [--rounds 3] [--json]
 """
@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +32,7 @@ LONG_BACKLOG: Final = 1_000_000
 
 
 def sendonce_client(connection: "psycopg.Connection[Any]", account: str, quota: int) -> int:
-    """Claim, dispatch and record until `quota` entries are done or none is left; return how many."""
+    """Claim, dispatch and record until `quota` entries are done or none is left; return them."""
     done = 0
     while done < quota:
         claim = _value(connection, "select claim_messages('bench', %s, %s)", account, BATCH)
@@ -103,7 +102,9 @@ def measure(url: str, peer: str, target: str, entries: int) -> float:
     done: multiprocessing.Queue[int] = context.Queue()
     clients = [
         context.Process(
-            target=_run_client, args=(url, peer, target, entries // CLIENTS, start, done), daemon=True
+            target=_run_client,
+            args=(url, peer, target, entries // CLIENTS, start, done),
+            daemon=True,
         )
         for _ in range(CLIENTS)
     ]
@@ -162,7 +163,10 @@ def fill_pgmq(connection: "psycopg.Connection[Any]", messages: int) -> str:
         """
         select count(*) from (
             select pgmq.send_batch(%s, array_agg(
-                jsonb_build_object('recipient', '+999' || (10000000 + i), 'variables', jsonb_build_object('name', 'Ada'))
+                jsonb_build_object(
+                    'recipient', '+999' || (10000000 + i),
+                    'variables', jsonb_build_object('name', 'Ada')
+                )
             ))
             from generate_series(1, %s) i
             group by i / 1000
