@@ -186,7 +186,9 @@ class EdgeFunction:
                 env={**inherited, **self._environment, "PORT": str(self.port)},
                 start_new_session=True,
             )
-        self._guardian = Guardian(self._process.pid)
+        self._guardian = Guardian(
+            self._process.pid, remove=self._log if self._temporary_log else None
+        )
         deadline = time.monotonic() + self._start_timeout
         while not self._answers():
             if self._process.poll() is not None:

@@ -2,7 +2,7 @@
 
 A test run or a demo that is killed with SIGKILL runs no clean-up of its own. The guardian is a
 small shell that waits at the end of a pipe: the kernel closes the pipe when its owner is gone, and
-then the guardian ends the program and removes its directory. It holds nothing else, so it costs
+then the guardian ends the program and removes its files. It holds nothing else, so it costs
 nothing while it waits.
 """
 
@@ -34,16 +34,13 @@ class Guardian:
         process_id: int,
         *,
         stop_signal: signal.Signals = signal.SIGTERM,
-        group: bool = False,
-        directory: Path | None = None,
+        remove: Path | None = None,
     ) -> None:
         """Start watching.
 
         `stop_signal` is what the program is asked to end with; 10 seconds later it is killed.
-        With `group` the signals go to the process group that `process_id` leads.
-        `directory` is removed afterwards.
+        `remove` is a file or directory that goes afterwards.
         """
-        target = f"-{process_id}" if group else str(process_id)
         self._process = subprocess.Popen(
             [
                 "/bin/sh",
@@ -51,8 +48,8 @@ class Guardian:
                 _SCRIPT,
                 "sendonce-guardian",
                 stop_signal.name.removeprefix("SIG"),
-                target,
-                "" if directory is None else str(directory),
+                str(process_id),
+                "" if remove is None else str(remove),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
@@ -63,6 +60,6 @@ class Guardian:
         )
 
     def dismiss(self) -> None:
-        """Say that the program has ended and its directory is taken care of."""
+        """Say that the program has ended and its files are taken care of."""
         with contextlib.suppress(BrokenPipeError):
             self._process.communicate(b"over\n")

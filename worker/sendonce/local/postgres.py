@@ -313,7 +313,7 @@ class LocalPostgres:
         self._guardian = Guardian(
             self._process.pid,
             stop_signal=signal.SIGINT,
-            directory=None if self._kept else self.directory,
+            remove=None if self._kept else self.directory,
         )
         deadline = time.monotonic() + self._start_timeout
         while True:
