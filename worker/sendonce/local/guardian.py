@@ -13,15 +13,27 @@ from pathlib import Path
 from typing import Final
 
 # Reads one line: the owner says that all is over. End of file instead: the owner died.
+# The program may have ended long before, and its number may be somebody else's by now: where the
+# system tells when a process began, it is asked before anything is killed.
 _SCRIPT: Final = """
+began() {
+    line=
+    read -r line <"/proc/$1/stat"
+    set -- ${line##*) }
+    [ "$1" = Z ] || echo "${20}"
+}
+ours() {
+    kill -0 "$1" && [ "$(began "$1")" = "$since" ]
+}
+since=$(began "$2")
 IFS= read -r word && exit 0
-kill -s "$1" -- "$2" 2>/dev/null
+if ours "$2"; then kill -s "$1" "$2"; fi
 tries=0
-while kill -0 -- "$2" 2>/dev/null && [ "$tries" -lt 100 ]; do
+while ours "$2" && [ "$tries" -lt 100 ]; do
     sleep 0.1
     tries=$((tries + 1))
 done
-kill -s KILL -- "$2" 2>/dev/null
+if ours "$2"; then kill -s KILL "$2"; fi
 [ -z "$3" ] || rm -rf -- "$3"
 """
 
