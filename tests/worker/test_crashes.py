@@ -46,7 +46,9 @@ def test_a_crash_at_every_point_of_the_path_sends_nobody_twice(
 ) -> None:
     campaign = start_campaign(connection, 60, account_options=SHORT)
     settings = {"SENDONCE_BATCH": "20", "SENDONCE_CONCURRENCY": "4"} | REQUEST_TIMEOUT
-    crashing = workers.start(SENDONCE_STOP_AT=f"{point}:2", **settings)
+    # The first claim of all, so that nothing was dispatched before; elsewhere in the middle.
+    passes = 1 if point == "after_claim" else 2
+    crashing = workers.start(SENDONCE_STOP_AT=f"{point}:{passes}", **settings)
     assert crashing.wait() == -signal.SIGKILL
     after_crash = campaign.statuses()
     assert after_crash.get("processing", 0) > 0
