@@ -3491,7 +3491,9 @@ begin
     from unnest(_reports) r
     join public.provider_errors e on e.provider = _provider and e.code = r.code
     join public.error_classes c on c.class = e.class
-    where r.disposition = 'applied';
+    where r.disposition = 'applied'
+        -- Nor does a repetition undo what a person has set right meanwhile.
+        and not exists (select from public.send_queue q where q.id = r.entry_id and q.delivery_error_code = r.code);
     if _stops is not null then
         perform sendonce.apply_template_stops(_provider, _stops, _stop_reason);
     end if;
