@@ -1,7 +1,7 @@
 -- Two attempts accepted for one contact: the first message id stays with the entry, the second is kept
 -- in messages, charged, listed, and its reports still find their way.
 begin;
-select plan(20);
+select plan(21);
 
 select core.set_clock();
 select core.world(2) as campaign
@@ -67,6 +67,18 @@ where kind = 'second_acceptance'), 2::bigint, 'a repetition lists nothing new');
 select is((select count(*) from messages), 4::bigint, 'and adds no row');
 select is(core.campaign_status(:'campaign'), 'completed', 'the campaign is completed');
 select is_empty(format('select core.differences(%L)', :'campaign'), 'the numbers are the rows');
+
+select throws_ok(
+    $$
+    insert into messages (
+        entry_id, attempt, organization_id, account_id, campaign_id, claimed_at, outcome, provider_message_id, is_second_acceptance, units
+    )
+    select entry_id, 17, organization_id, account_id, campaign_id, claimed_at, outcome, provider_message_id, true, units
+    from messages
+    where is_second_acceptance
+    limit 1
+    $$, '23505', null, 'a second message id belongs to one attempt too'
+);
 
 select * from finish();
 rollback;
