@@ -4651,8 +4651,7 @@ begin
                 _recipients = 'all'
                 or (
                     (q.status in ('failed', 'skipped', 'cancelled') or (q.status = 'ready' and _source.status = 'cancelled'))
-                    and q.error_class is distinct from 'outcome_unknown'
-                    -- Whatever became of it later, an attempt that may have gone out counts as gone out.
+                    -- Whatever became of the entry later, an attempt that may have gone out counts as gone out.
                     and not exists (select from public.messages m where m.entry_id = q.id and m.outcome in ('unknown', 'accepted'))
                 )
             )

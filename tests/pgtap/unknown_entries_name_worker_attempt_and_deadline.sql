@@ -1,5 +1,5 @@
 begin;
-select plan(6);
+select plan(7);
 
 select testing.make_organization() as organization \gset
 select testing.make_account(:'organization') as account \gset
@@ -28,6 +28,16 @@ select ok(
 );
 select matches(
     (select u.why from public.unknown_entries(:'organization', null, testing.entry(:'campaign', 1)) u), 'lease', 'and why nobody knows'
+);
+
+-- Tried once more, and again nobody knows.
+select public.resolve_unknown(testing.entry(:'campaign', 2), 'retry');
+select testing.claim(1, 'worker-4', :'account') as claim \gset
+select testing.dispatch(:claim);
+select testing.record(:claim, 'ambiguous');
+select results_eq(
+    format('select attempt, worker from public.unknown_entries(%L, null, %s)', :'organization', testing.entry(:'campaign', 1)),
+    $$values (2, 'worker-4')$$, 'of several attempts it is the last that is unknown'
 );
 
 select testing.make_campaign(1, :'holding') as held \gset

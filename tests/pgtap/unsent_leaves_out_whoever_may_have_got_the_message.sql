@@ -2,9 +2,9 @@ begin;
 select plan(5);
 
 select testing.make_account(testing.make_organization()) as account \gset
-select testing.make_campaign(8, :'account') as campaign \gset
+select testing.make_campaign(9, :'account') as campaign \gset
 -- 1: sent. 2: failed. 3: gave no answer, given up. 4: gave no answer, tried again by a person, then refused.
--- 5: in hand. 6: skipped. 7, 8: not handed out yet.
+-- 5: in hand. 6: skipped. 7: refused for now, and tried again later. 8, 9: not handed out yet.
 select testing.send(1);
 select testing.send(1, 'rejected', '135000');
 select testing.send(1, 'ambiguous');
@@ -16,6 +16,7 @@ select testing.claim(1) as claim \gset
 select public.suppress(testing.organization(:'campaign'), testing.recipient(6), 'all', 'asked for it');
 select testing.claim(1);
 select public.unsuppress(testing.organization(:'campaign'), testing.recipient(6));
+select testing.send(1, 'rejected', '131049');
 
 prepare cloned as
     select q.recipient
@@ -26,7 +27,7 @@ prepare cloned as
 
 select is(
     (select string_agg(q.status::text, ' ' order by q.id) from public.send_queue q where q.campaign_id = :'campaign'),
-    'sent failed failed failed processing skipped ready ready', 'the states are those that the comment names'
+    'sent failed failed failed processing skipped ready ready ready', 'the states are those that the comment names'
 );
 savepoint before_cloning;
 select public.clone_campaign(:'campaign', 'unsent');
@@ -39,7 +40,7 @@ rollback to before_cloning;
 select public.cancel_campaign(:'campaign');
 select public.clone_campaign(:'campaign', 'unsent');
 select results_eq(
-    'cloned', array[testing.recipient(2), testing.recipient(6), testing.recipient(7), testing.recipient(8)],
+    'cloned', array[testing.recipient(2), testing.recipient(6), testing.recipient(7), testing.recipient(8), testing.recipient(9)],
     'of a cancelled one also those who will not get it any more'
 );
 
@@ -50,7 +51,10 @@ select public.release_claim(:claim);
 select public.sweep_cancelled();
 select public.clone_campaign(:'campaign', 'unsent');
 select results_eq(
-    'cloned', array[testing.recipient(2), testing.recipient(5), testing.recipient(6), testing.recipient(7), testing.recipient(8)],
+    'cloned',
+    array[
+        testing.recipient(2), testing.recipient(5), testing.recipient(6), testing.recipient(7), testing.recipient(8), testing.recipient(9)
+    ],
     'swept or not, and the one in hand once it has come back'
 );
 select is_empty('select testing.violations()', 'every invariant holds');
