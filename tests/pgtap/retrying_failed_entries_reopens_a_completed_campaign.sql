@@ -37,7 +37,10 @@ select is(
 select is(public.retry_failed(:'campaign', null, 2), '{"moved": 1, "more": false}', 'the next step moves the rest');
 select is(public.retry_failed(:'campaign'), '{"moved": 0, "more": false}', 'and then there is nothing left to move');
 select is(
-    (select count(*) from public.send_queue q where q.campaign_id = :'campaign' and q.status = 'ready' and q.tries = 0 and q.lost_claims = 0 and q.error_class is null),
+    (
+        select count(*) from public.send_queue q
+        where q.campaign_id = :'campaign' and q.status = 'ready' and q.tries = 0 and q.lost_claims = 0 and q.error_class is null
+    ),
     3::bigint, 'they start afresh'
 );
 select is((testing.send() ->> 'sent')::integer, 3, 'they are handed out again');
