@@ -59,11 +59,13 @@ immutable
 set search_path = ''
 as $$
     -- Seconds, by some senders milliseconds; what cannot be a recent time is replaced by the time of receipt.
-    select case
-        when _text ~ '^[0-9]{9,11}$' then least(to_timestamp(_text::double precision), _now)
-        when _text ~ '^[0-9]{12,14}$' then least(to_timestamp(_text::double precision / 1000), _now)
-        else _now
-    end;
+    select case when told.at > _now - interval '60 days' then least(told.at, _now) else _now end
+    from (
+        select case
+            when _text ~ '^[0-9]{9,11}$' then to_timestamp(_text::double precision)
+            when _text ~ '^[0-9]{12,14}$' then to_timestamp(_text::double precision / 1000)
+        end as at
+    ) told;
 $$;
 
 comment on function sendonce.provider_time(text, timestamptz) is
@@ -222,6 +224,7 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
+    _now constant timestamptz := sendonce.now();
     _effect record;
     _stops bigint[];
     _stop_reason text;
@@ -340,6 +343,7 @@ begin
             sent_at = least(q.sent_at, p.sent_at),
             delivered_at = least(q.delivered_at, p.delivered_at),
             read_at = least(q.read_at, p.read_at),
+            settled_at = case when q.status in ('sent', 'failed', 'skipped', 'cancelled') then q.settled_at else _now end,
             -- Undelivered is the lowest rank: a delivery on any device makes its code void, before or after it.
             delivery_error_code = case
                 when greatest(q.delivery_status, p.delivery_status) = 'undelivered' then least(q.delivery_error_code, p.code)

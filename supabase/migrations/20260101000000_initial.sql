@@ -372,12 +372,14 @@ comment on table sendonce.database_identity is
     'System identifier and WAL timeline at the last look. Another one means a restore or a fail-over: commits may be missing.';
 
 create function sendonce.physical_identity(out system_identifier bigint, out timeline text)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select s.system_identifier, left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8)
-    from pg_catalog.pg_control_system() s;
+begin
+    system_identifier := (pg_catalog.pg_control_system()).system_identifier;
+    timeline := left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8);
+end;
 $$;
 
 comment on function sendonce.physical_identity() is
@@ -834,9 +836,22 @@ $$;
 comment on function sendonce.guard_campaign() is
     'Trigger before insert or update of campaigns, for every role. Raises SO010 for an illegal start, SO008 for a changed identity, SO011 for counters written directly, SO007 for an illegal transition.';
 
-create trigger guard_campaign
-    before insert or update on public.campaigns
+create trigger guard_new_campaign
+    before insert on public.campaigns
     for each row execute function sendonce.guard_campaign();
+
+-- A count from within the counting triggers (this is then evaluated at depth 1) that at most completes the
+-- campaign passes without a call.
+create trigger guard_campaign
+    before update on public.campaigns
+    for each row
+    when (
+        pg_catalog.pg_trigger_depth() < 1
+        or (new.id, new.organization_id, new.account_id, new.template_id, new.currency, new.created_at)
+            is distinct from (old.id, old.organization_id, old.account_id, old.template_id, old.currency, old.created_at)
+        or (new.status <> old.status and not (old.status in ('running', 'paused') and new.status = 'completed'))
+    )
+    execute function sendonce.guard_campaign();
 
 create function sendonce.refuse_deletion()
 returns trigger
@@ -871,16 +886,23 @@ create trigger refuse_deletion
 
 create function sendonce.window_is_open(_start time, _end time, _time_zone text, _at timestamptz)
 returns boolean
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select case
-        when _start is null then true
-        when _start < _end then (_at at time zone _time_zone)::time >= _start and (_at at time zone _time_zone)::time < _end
-        -- Across midnight.
-        else (_at at time zone _time_zone)::time >= _start or (_at at time zone _time_zone)::time < _end
-    end;
+declare
+    _local time;
+begin
+    if _start is null then
+        return true;
+    end if;
+    _local := (_at at time zone _time_zone)::time;
+    if _start < _end then
+        return _local >= _start and _local < _end;
+    end if;
+    -- Across midnight.
+    return _local >= _start or _local < _end;
+end;
 $$;
 
 comment on function sendonce.window_is_open(time, time, text, timestamptz) is
@@ -1153,10 +1175,20 @@ $$;
 comment on function sendonce.guard_entry_transition() is
     'Trigger before update of send_queue, for every role, when the status changes. Raises SO007 for an illegal transition; sets what follows from the status (claim, due time, times).';
 
+-- The two moves that every message makes, handed out and sent, pass without a call when they are written whole.
 create trigger guard_entry_transition
     before update on public.send_queue
     for each row
-    when (new.status <> old.status)
+    when (
+        new.status <> old.status
+        and not (
+            old.status = 'ready' and new.status = 'processing' and new.attempt = old.attempt + 1 and new.due_at is null
+        )
+        and not (
+            new.status = 'sent' and new.attempt = old.attempt and new.claim_id is null and new.due_at is null
+            and new.unknown_since is null and new.sent_at is not null and new.settled_at is not null
+        )
+    )
     execute function sendonce.guard_entry_transition();
 
 create trigger refuse_deletion
@@ -1318,6 +1350,13 @@ as $$
 declare
     _delta record;
 begin
+    -- Handing an entry out or taking it back counts nothing: no need to add up.
+    if not exists (select from new_rows n where n.status not in ('ready', 'processing'))
+        and not exists (select from old_rows o where o.status not in ('ready', 'processing'))
+    then
+        return null;
+    end if;
+
     -- In id order: this is where several campaigns are locked when nobody locked them before.
     for _delta in
         select
@@ -1339,7 +1378,7 @@ begin
         group by moved.campaign_id
         order by moved.campaign_id
     loop
-        -- Handing an entry out or taking it back counts nothing, and must not touch the hot row.
+        -- What counts nothing must not touch the hot row.
         if (_delta.sent, _delta.failed, _delta.skipped, _delta.cancelled, _delta.unknown,
             _delta.delivered, _delta.read, _delta.undelivered) <> (0, 0, 0, 0, 0, 0, 0, 0)
         then
@@ -1747,11 +1786,13 @@ comment on table public.suppressions is 'Who must not be written to. Looked at w
 
 create function sendonce.scopes_covering(_category text)
 returns text[]
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
+begin
+    return case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
+end;
 $$;
 
 comment on function sendonce.scopes_covering(text) is
@@ -1984,6 +2025,7 @@ begin
         set status = case when picked.suppressed then 'skipped'::public.entry_status else 'processing' end,
             attempt = case when picked.suppressed then q.attempt else q.attempt + 1 end,
             claim_id = case when picked.suppressed then null else _claim_id end,
+            due_at = null,
             error_class = case when picked.suppressed then 'suppressed' end,
             error_code = null,
             error_message = null
@@ -2597,15 +2639,17 @@ create function sendonce.retry_due(
     _first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz
 )
 returns timestamptz
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     -- Jitter only ever adds: "no sooner than" stays true.
-    select _now + greatest(
+    return _now + greatest(
         least(_first_wait * power(_growth::double precision, least(_before, 12)), _longest_wait) * (1 + random() * 0.25),
         coalesce(_retry_after, interval '0 seconds')
     );
+end;
 $$;
 
 comment on function sendonce.retry_due(interval, numeric, interval, integer, interval, timestamptz) is
@@ -2630,6 +2674,7 @@ declare
     _account public.provider_accounts;
     _list sendonce.result[];
     _news sendonce.result[];
+    _plain boolean;
     _unsure_last integer;
     _definite boolean;
     _slow boolean;
@@ -2641,6 +2686,7 @@ declare
     _closed bigint[];
     _suppress bigint[];
     _undispatched bigint[];
+    _second boolean;
     _claim_open boolean;
 begin
     select k.* into _claim from public.claims k where k.id = _claim_id;
@@ -2656,46 +2702,49 @@ begin
     end if;
     _list := sendonce.classify_results(_account.provider, _account.id, _results);
 
-    -- What the results mean for the account: taken first, and only if something changes there. Only news
-    -- counts: a batch told again, or one of an attempt long over, has had its effect.
-    select array_agg(r)
-    into _news
-    from unnest(_list) r
-    join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
-    where r.refusal is null
-        and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'))
-        and (_account.unsure_in_a_row > 0 or exists (select from unnest(_list) other where other.outcome <> 'accepted'));
+    -- A plain batch, all accepted: the usual one, which has no other effects.
+    _plain := not exists (select from unnest(_list) r where r.outcome is distinct from 'accepted' or r.refusal is not null);
+    if not _plain or _account.unsure_in_a_row > 0 then
+        -- What the results mean for the account: taken first, and only if something changes there. Only news
+        -- counts: a batch told again, or one of an attempt long over, has had its effect.
+        select array_agg(r)
+        into _news
+        from unnest(_list) r
+        join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
+        where r.refusal is null
+            and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'));
 
-    select
-        bool_or(c.slows_account),
-        max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
-        max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-        bool_or(r.outcome in ('accepted', 'rejected')),
-        -- Those after the last answer that told something; an attempt that a stopping worker never
-        -- started tells nothing about the provider either way.
-        (count(*) filter (
-            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
-        ))::integer
-    into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-    from unnest(_news) r
-    cross join (
-        select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
-    ) answered
-    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
+        select
+            bool_or(c.slows_account),
+            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
+            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
+            bool_or(r.outcome in ('accepted', 'rejected')),
+            -- Those after the last answer that told something; an attempt that a stopping worker never
+            -- started tells nothing about the provider either way.
+            (count(*) filter (
+                where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
+            ))::integer
+        into _slow, _pause_reason, _template_reason, _definite, _unsure_last
+        from unnest(_news) r
+        cross join (
+            select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
+        ) answered
+        left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
-    if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
-        perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
-    end if;
-    if _template_reason is not null then
-        perform sendonce.apply_template_stops(
-            _account.provider,
-            array(
-                select r.entry_id from unnest(_news) r
-                join public.error_classes c on c.class = r.error_class
-                where r.outcome = 'rejected' and c.stops_template
-            ),
-            _template_reason
-        );
+        if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
+            perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
+        end if;
+        if _template_reason is not null then
+            perform sendonce.apply_template_stops(
+                _account.provider,
+                array(
+                    select r.entry_id from unnest(_news) r
+                    join public.error_classes c on c.class = r.error_class
+                    where r.outcome = 'rejected' and c.stops_template
+                ),
+                _template_reason
+            );
+        end if;
     end if;
 
     select k.* into _claim from public.claims k where k.id = _claim_id for no key update;
@@ -2774,8 +2823,11 @@ begin
         set status = coalesce(j.status_after, q.status),
             provider_message_id = case when j.status_after = 'sent' then j.provider_message_id else q.provider_message_id end,
             sent_at = case when j.status_after = 'sent' then _now else q.sent_at end,
+            settled_at = case when j.status_after = 'sent' then _now else q.settled_at end,
+            claim_id = case when j.status_after = 'sent' then null else q.claim_id end,
+            unknown_since = case when j.status_after = 'sent' then null else q.unknown_since end,
             tries = case when j.status_after in ('ready', 'failed') and j.counts_as_try then q.tries + 1 else q.tries end,
-            due_at = case when j.status_after = 'ready' then j.due_at else q.due_at end,
+            due_at = case j.status_after when 'ready' then j.due_at when 'sent' then null else q.due_at end,
             error_class = case when j.status_after = 'sent' then null else coalesce(j.error_class, j.outcome::text) end,
             error_code = case when j.status_after = 'sent' then null else j.error_code end,
             error_message = case when j.status_after = 'sent' then null else j.error_message end
@@ -2813,8 +2865,9 @@ begin
         array_agg(j.entry_id) filter (where j.is_taken and not j.is_known and j.suppresses),
         array_agg(j.entry_id) filter (
             where j.is_taken and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and j.outcome_before is null
-        )
-    into _told, _attempts, _closed, _suppress, _undispatched
+        ),
+        coalesce(bool_or(j.is_second_acceptance), false)
+    into _told, _attempts, _closed, _suppress, _undispatched, _second
     -- The move above runs to its end whether it is read or not.
     from judged j;
 
@@ -2838,30 +2891,32 @@ begin
     if _suppress is not null then
         perform sendonce.suppress_recipients(_suppress, 'the provider says that the person opted out');
     end if;
-    insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
-    select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
-    from (
-        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
-            jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
-        from unnest(_list) r
-        where r.error_class = 'unlisted' and r.refusal is null
-        union all
-        select r.entry_id, 'wamid_conflict', r.entry_id || ':' || r.attempt || ':' || r.error_message,
-            jsonb_build_object('attempt', r.attempt, 'provider_message_id', r.error_message, 'told_by', 'result')
-        from unnest(_list) r
-        where r.error_code = 'wamid_taken' and r.refusal is null
-        union all
-        select a.entry_id, 'second_acceptance', a.entry_id || ':' || a.attempt,
-            jsonb_build_object('attempt', a.attempt, 'provider_message_id', a.provider_message_id, 'told_by', 'result')
-        from unnest(_attempts) a
-        where a.is_second_acceptance
-        union all
-        select u.id, 'accepted_without_dispatch', u.id::text, jsonb_build_object('claim_id', _claim_id)
-        from unnest(_undispatched) u(id)
-    ) found
-    join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
-    order by found.kind, found.fingerprint
-    on conflict (kind, fingerprint) do nothing;
+    if not _plain or _undispatched is not null or _second then
+        insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
+        select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
+        from (
+            select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
+                jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
+            from unnest(_list) r
+            where r.error_class = 'unlisted' and r.refusal is null
+            union all
+            select r.entry_id, 'wamid_conflict', r.entry_id || ':' || r.attempt || ':' || r.error_message,
+                jsonb_build_object('attempt', r.attempt, 'provider_message_id', r.error_message, 'told_by', 'result')
+            from unnest(_list) r
+            where r.error_code = 'wamid_taken' and r.refusal is null
+            union all
+            select a.entry_id, 'second_acceptance', a.entry_id || ':' || a.attempt,
+                jsonb_build_object('attempt', a.attempt, 'provider_message_id', a.provider_message_id, 'told_by', 'result')
+            from unnest(_attempts) a
+            where a.is_second_acceptance
+            union all
+            select u.id, 'accepted_without_dispatch', u.id::text, jsonb_build_object('claim_id', _claim_id)
+            from unnest(_undispatched) u(id)
+        ) found
+        join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
+        order by found.kind, found.fingerprint
+        on conflict (kind, fingerprint) do nothing;
+    end if;
     return _told || jsonb_build_object('claim_open', _claim_open);
 end;
 $$;
@@ -3292,11 +3347,13 @@ immutable
 set search_path = ''
 as $$
     -- Seconds, by some senders milliseconds; what cannot be a recent time is replaced by the time of receipt.
-    select case
-        when _text ~ '^[0-9]{9,11}$' then least(to_timestamp(_text::double precision), _now)
-        when _text ~ '^[0-9]{12,14}$' then least(to_timestamp(_text::double precision / 1000), _now)
-        else _now
-    end;
+    select case when told.at > _now - interval '60 days' then least(told.at, _now) else _now end
+    from (
+        select case
+            when _text ~ '^[0-9]{9,11}$' then to_timestamp(_text::double precision)
+            when _text ~ '^[0-9]{12,14}$' then to_timestamp(_text::double precision / 1000)
+        end as at
+    ) told;
 $$;
 
 comment on function sendonce.provider_time(text, timestamptz) is
@@ -3455,6 +3512,7 @@ set enable_seqscan = off
 set jit = off
 as $$
 declare
+    _now constant timestamptz := sendonce.now();
     _effect record;
     _stops bigint[];
     _stop_reason text;
@@ -3573,6 +3631,7 @@ begin
             sent_at = least(q.sent_at, p.sent_at),
             delivered_at = least(q.delivered_at, p.delivered_at),
             read_at = least(q.read_at, p.read_at),
+            settled_at = case when q.status in ('sent', 'failed', 'skipped', 'cancelled') then q.settled_at else _now end,
             -- Undelivered is the lowest rank: a delivery on any device makes its code void, before or after it.
             delivery_error_code = case
                 when greatest(q.delivery_status, p.delivery_status) = 'undelivered' then least(q.delivery_error_code, p.code)
