@@ -366,9 +366,9 @@ def audit_counters(evidence: Evidence, ledger: _Ledger | None = None) -> Section
         tuple(table),
         tuple(findings),
         note=(
-            f"The campaign is {evidence.counters['status']}, progress {percent:g} %. By the ledger: "
-            f"sent without the {doubtful:,} that the database calls unknown; delivered, read and "
-            "undelivered as far as reports arrived."
+            f"The campaign is {evidence.counters['status']}, progress {percent:g} %. By the "
+            f"ledger: sent without the {doubtful:,} that the database calls unknown; delivered, "
+            "read and undelivered as far as reports arrived."
         ),
     )
 
@@ -537,6 +537,18 @@ def audit_unknown(evidence: Evidence, ledger: _Ledger | None = None) -> Section:
     totals = {way: sum(table[cause][way] for cause in order) for way in ways}
     rows.append(("all", sum(totals.values()), *totals.values()))
     findings = []
+    again = [
+        entries[a.entry_id].recipient
+        for a in evidence.attempts
+        if a.entry_id in entries
+        and a.attempt < entries[a.entry_id].attempt
+        and a.outcome in ("unknown", "accepted")
+    ]
+    if again:
+        findings.append(
+            f"{len(again)} contacts were handed out again although their message may have gone "
+            f"out, first {again[0]}"
+        )
     if totals["open"]:
         findings.append(f"{totals['open']} outcomes are unknown although the campaign is over")
     return Section(
@@ -546,14 +558,17 @@ def audit_unknown(evidence: Evidence, ledger: _Ledger | None = None) -> Section:
             Column("cause", "why nobody knew", is_number=False),
             Column("count", "outcomes"),
             Column("by_report", "sent, by\nits report"),
-            Column("by_report_after_window", "sent, by a report\nafter the window"),
-            Column("by_late_result", "sent, by the\nlate reply"),
+            Column("by_report_after_window", "sent, by a\nlate report"),
+            Column("by_late_result", "sent, by a\nlate reply"),
             Column("failed", "failed, by\nthe window"),
             Column("open", "open"),
         ),
         tuple(rows),
         tuple(findings),
-        note="None was sent again: that is for a person to decide.",
+        note=(
+            "A late report comes after the window, a late reply when the worker had lost its lease."
+            + ("" if again else " None was sent again: that is for a person to decide.")
+        ),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
@@ -108,10 +109,12 @@ class LiveView(AbstractContextManager["LiveView"]):
         return "ETA --:--" if seconds is None else f"ETA {_clock(seconds)}"
 
     def _line(self, progress: Progress, now: float) -> str:
+        sending, reported = _counts(progress)
+        counts = ", ".join(f"{name} {value}" for name, value in sending + reported)
         return (
             f"{now - self._started_at:6.1f} s  {progress['progress']:6.2f} %  "
             f"{progress.settled:,} of {progress.total:,} settled, {self._pace.rate:,.0f}/s, "
-            f"{self._eta(progress)} | " + ", ".join(f"{n} {v}" for n, v in _counts(progress))
+            f"{self._eta(progress)} | {counts}"
         )
 
     def _picture(self, progress: Progress, now: float) -> RenderableType:
@@ -124,29 +127,39 @@ class LiveView(AbstractContextManager["LiveView"]):
             f"{self._pace.rate:,.0f}/s",
             self._eta(progress),
         )
-        counts = Text("          ")
-        for place, (name, value) in enumerate(_counts(progress)):
-            if place:
-                counts.append(" · ", style="dim")
-            counts.append(f"{name} ", style="dim")
-            counts.append(value, style="bold" if value not in ("0", "") else "dim")
-        return Group(head, counts)
+        sending, reported = _counts(progress)
+        return Group(head, _count_line(sending), _count_line(reported))
 
 
-def _counts(progress: Progress) -> list[tuple[str, str]]:
+def _counts(progress: Progress) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Contacts by state of sending, and what was reported about those that were sent."""
     waiting = progress.total - progress.settled - progress.unknown - progress.in_hand
-    return [
-        ("sent", f"{progress['total_sent']:,}"),
-        ("failed", f"{progress['total_failed']:,}"),
-        ("skipped", f"{progress['total_skipped']:,}"),
-        ("unknown", f"{progress.unknown:,}"),
-        ("in hand", f"{progress.in_hand:,}"),
-        ("waiting", f"{max(waiting, 0):,}"),
-        ("delivered", f"{progress['total_delivered']:,}"),
-        ("read", f"{progress['total_read']:,}"),
-        ("undelivered", f"{progress['total_undelivered']:,}"),
-        ("cost", f"{progress['actual_cost']:,.2f} {progress['currency']}"),
-    ]
+    return (
+        [
+            ("sent", f"{progress['total_sent']:,}"),
+            ("failed", f"{progress['total_failed']:,}"),
+            ("skipped", f"{progress['total_skipped']:,}"),
+            ("unknown", f"{progress.unknown:,}"),
+            ("in hand", f"{progress.in_hand:,}"),
+            ("waiting", f"{max(waiting, 0):,}"),
+        ],
+        [
+            ("delivered", f"{progress['total_delivered']:,}"),
+            ("read", f"{progress['total_read']:,}"),
+            ("undelivered", f"{progress['total_undelivered']:,}"),
+            ("cost", f"{progress['actual_cost']:,.2f} {progress['currency']}"),
+        ],
+    )
+
+
+def _count_line(counts: Sequence[tuple[str, str]]) -> Text:
+    line = Text("          ")
+    for place, (name, value) in enumerate(counts):
+        if place:
+            line.append(" · ", style="dim")
+        line.append(f"{name} ", style="dim")
+        line.append(value, style="dim" if value == "0" else "bold")
+    return line
 
 
 def _clock(seconds: float) -> str:

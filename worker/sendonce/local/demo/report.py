@@ -37,7 +37,6 @@ def _print_section(console: Console, section: Section) -> None:
                 justify="right" if column.is_number else "left",
                 overflow="fold",
                 vertical="top",
-                min_width=None if column.is_number else 30,
             )
         for row in section.rows:
             table.add_row(

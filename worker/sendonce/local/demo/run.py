@@ -60,7 +60,11 @@ def run_demo(settings: DemoSettings) -> int:
     with interruptible(), _log_directory() as logs:
         try:
             with Processes() as processes:
-                return _Demo(settings, console, processes, logs).run()
+                try:
+                    return _Demo(settings, console, processes, logs).run()
+                except KeyboardInterrupt:
+                    print("\nsendonce: stopping and removing everything", file=sys.stderr)
+                    raise
         except (
             DenoError,
             InstallError,

@@ -63,7 +63,12 @@ def send_campaign(
             ended.append(f"the worker (exit code {worker.exit_code})")
         if ended:
             raise StuckError(f"{', '.join(ended)} ended by itself")
-        if planned and progress.settled >= planned[0] * progress.total:
+        if (
+            planned
+            and progress.settled >= planned[0] * progress.total
+            # One that has only just started has nothing to lose yet.
+            and any(entry.dispatched for entry in _in_its_hands(campaign, kills))
+        ):
             share = planned.pop(0)
             kills.append(_kill(kills, share, campaign, worker, view, progress))
             restart_worker()
@@ -91,6 +96,14 @@ class _Watch:
             raise StuckError(f"nothing moved for {_PATIENCE:.0f} s: {reason}")
 
 
+def _in_its_hands(campaign: Campaign, before: Sequence[Kill]) -> tuple[HeldEntry, ...]:
+    """What the running worker holds. Claims of earlier victims, with the same name, may be open."""
+    long_held = {(held.entry_id, held.attempt) for kill in before for held in kill.held}
+    return tuple(
+        held for held in campaign.held_entries() if (held.entry_id, held.attempt) not in long_held
+    )
+
+
 def _kill(
     before: Sequence[Kill],
     share: float,
@@ -102,9 +115,7 @@ def _kill(
     process_id = worker.process_id
     worker.kill()
     time.sleep(_LAST_STATEMENTS)
-    # Claims of an earlier victim may not have run out yet: same name, other hands.
-    long_held = {entry for kill in before for entry in kill.held}
-    held = tuple(entry for entry in campaign.held_entries() if entry not in long_held)
+    held = _in_its_hands(campaign, before)
     on_their_way = sum(entry.dispatched for entry in held)
     view.announce(
         f"kill {len(before) + 1} at {share * 100:.0f} %: SIGKILL to the worker (process "

@@ -77,6 +77,8 @@ class Database:
 
     def close(self) -> None:
         """Stop it and remove the cluster."""
+        # What is thrown away need not be written to the disk first.
+        self.postgres.stop("immediate")
         self.postgres.close()
 
     @property
@@ -191,10 +193,9 @@ class Worker:
         return int(self._process.returncode)
 
     def close(self) -> None:
-        """Make sure that it is gone."""
-        if self._process is not None:
-            self.stop()
-            self._process = None
+        """Make sure that it is gone, at once: whoever wants to see a clean end has called stop."""
+        self.kill()
+        self._process = None
 
     def _dismiss_guardian(self) -> None:
         if self._guardian is not None:
