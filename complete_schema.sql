@@ -893,7 +893,7 @@ create trigger refuse_deletion
 create function sendonce.window_is_open(_start time, _end time, _time_zone text, _at timestamptz)
 returns boolean
 language plpgsql
-stable
+immutable
 set search_path = ''
 as $$
 declare
@@ -3637,7 +3637,7 @@ begin
             sent_at = least(q.sent_at, p.sent_at),
             delivered_at = least(q.delivered_at, p.delivered_at),
             read_at = least(q.read_at, p.read_at),
-            settled_at = case when q.status in ('sent', 'failed', 'skipped', 'cancelled') then q.settled_at else _now end,
+            settled_at = case when q.status = 'sent' then q.settled_at else _now end,
             -- Undelivered is the lowest rank: a delivery on any device makes its code void, before or after it.
             delivery_error_code = case
                 when greatest(q.delivery_status, p.delivery_status) = 'undelivered' then least(q.delivery_error_code, p.code)
@@ -6247,6 +6247,8 @@ begin
     return query
     with expected(invariant, name, on_table, function_name) as (
         values
+            (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
+            (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'guard_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'refuse_deletion', 'public.campaigns', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),

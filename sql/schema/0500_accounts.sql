@@ -90,12 +90,14 @@ comment on table sendonce.database_identity is
     'System identifier and WAL timeline at the last look. Another one means a restore or a fail-over: commits may be missing.';
 
 create function sendonce.physical_identity(out system_identifier bigint, out timeline text)
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select s.system_identifier, left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8)
-    from pg_catalog.pg_control_system() s;
+begin
+    system_identifier := (pg_catalog.pg_control_system()).system_identifier;
+    timeline := left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8);
+end;
 $$;
 
 comment on function sendonce.physical_identity() is

@@ -177,9 +177,22 @@ $$;
 comment on function sendonce.guard_campaign() is
     'Trigger before insert or update of campaigns, for every role. Raises SO010 for an illegal start, SO008 for a changed identity, SO011 for counters written directly, SO007 for an illegal transition.';
 
-create trigger guard_campaign
-    before insert or update on public.campaigns
+create trigger guard_new_campaign
+    before insert on public.campaigns
     for each row execute function sendonce.guard_campaign();
+
+-- A count from within the counting triggers (this is then evaluated at depth 1) that at most completes the
+-- campaign passes without a call.
+create trigger guard_campaign
+    before update on public.campaigns
+    for each row
+    when (
+        pg_catalog.pg_trigger_depth() < 1
+        or (new.id, new.organization_id, new.account_id, new.template_id, new.currency, new.created_at)
+            is distinct from (old.id, old.organization_id, old.account_id, old.template_id, old.currency, old.created_at)
+        or (new.status <> old.status and not (old.status in ('running', 'paused') and new.status = 'completed'))
+    )
+    execute function sendonce.guard_campaign();
 
 create function sendonce.refuse_deletion()
 returns trigger
@@ -214,16 +227,23 @@ create trigger refuse_deletion
 
 create function sendonce.window_is_open(_start time, _end time, _time_zone text, _at timestamptz)
 returns boolean
-language sql
-stable
+language plpgsql
+immutable
 set search_path = ''
 as $$
-    select case
-        when _start is null then true
-        when _start < _end then (_at at time zone _time_zone)::time >= _start and (_at at time zone _time_zone)::time < _end
-        -- Across midnight.
-        else (_at at time zone _time_zone)::time >= _start or (_at at time zone _time_zone)::time < _end
-    end;
+declare
+    _local time;
+begin
+    if _start is null then
+        return true;
+    end if;
+    _local := (_at at time zone _time_zone)::time;
+    if _start < _end then
+        return _local >= _start and _local < _end;
+    end if;
+    -- Across midnight.
+    return _local >= _start or _local < _end;
+end;
 $$;
 
 comment on function sendonce.window_is_open(time, time, text, timestamptz) is

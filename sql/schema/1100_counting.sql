@@ -100,6 +100,13 @@ as $$
 declare
     _delta record;
 begin
+    -- Handing an entry out or taking it back counts nothing: no need to add up.
+    if not exists (select from new_rows n where n.status not in ('ready', 'processing'))
+        and not exists (select from old_rows o where o.status not in ('ready', 'processing'))
+    then
+        return null;
+    end if;
+
     -- In id order: this is where several campaigns are locked when nobody locked them before.
     for _delta in
         select
@@ -121,7 +128,7 @@ begin
         group by moved.campaign_id
         order by moved.campaign_id
     loop
-        -- Handing an entry out or taking it back counts nothing, and must not touch the hot row.
+        -- What counts nothing must not touch the hot row.
         if (_delta.sent, _delta.failed, _delta.skipped, _delta.cancelled, _delta.unknown,
             _delta.delivered, _delta.read, _delta.undelivered) <> (0, 0, 0, 0, 0, 0, 0, 0)
         then

@@ -275,11 +275,13 @@ comment on table public.suppressions is 'Who must not be written to. Looked at w
 
 create function sendonce.scopes_covering(_category text)
 returns text[]
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
-    select case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
+begin
+    return case when _category = 'MARKETING' then array['all', 'marketing'] else array['all'] end;
+end;
 $$;
 
 comment on function sendonce.scopes_covering(text) is

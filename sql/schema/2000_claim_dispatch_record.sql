@@ -203,6 +203,7 @@ begin
         set status = case when picked.suppressed then 'skipped'::public.entry_status else 'processing' end,
             attempt = case when picked.suppressed then q.attempt else q.attempt + 1 end,
             claim_id = case when picked.suppressed then null else _claim_id end,
+            due_at = null,
             error_class = case when picked.suppressed then 'suppressed' end,
             error_code = null,
             error_message = null
@@ -816,15 +817,17 @@ create function sendonce.retry_due(
     _first_wait interval, _growth numeric, _longest_wait interval, _before integer, _retry_after interval, _now timestamptz
 )
 returns timestamptz
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     -- Jitter only ever adds: "no sooner than" stays true.
-    select _now + greatest(
+    return _now + greatest(
         least(_first_wait * power(_growth::double precision, least(_before, 12)), _longest_wait) * (1 + random() * 0.25),
         coalesce(_retry_after, interval '0 seconds')
     );
+end;
 $$;
 
 comment on function sendonce.retry_due(interval, numeric, interval, integer, interval, timestamptz) is
@@ -849,6 +852,7 @@ declare
     _account public.provider_accounts;
     _list sendonce.result[];
     _news sendonce.result[];
+    _plain boolean;
     _unsure_last integer;
     _definite boolean;
     _slow boolean;
@@ -860,6 +864,7 @@ declare
     _closed bigint[];
     _suppress bigint[];
     _undispatched bigint[];
+    _second boolean;
     _claim_open boolean;
 begin
     select k.* into _claim from public.claims k where k.id = _claim_id;
@@ -875,46 +880,49 @@ begin
     end if;
     _list := sendonce.classify_results(_account.provider, _account.id, _results);
 
-    -- What the results mean for the account: taken first, and only if something changes there. Only news
-    -- counts: a batch told again, or one of an attempt long over, has had its effect.
-    select array_agg(r)
-    into _news
-    from unnest(_list) r
-    join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
-    where r.refusal is null
-        and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'))
-        and (_account.unsure_in_a_row > 0 or exists (select from unnest(_list) other where other.outcome <> 'accepted'));
+    -- A plain batch, all accepted: the usual one, which has no other effects.
+    _plain := not exists (select from unnest(_list) r where r.outcome is distinct from 'accepted' or r.refusal is not null);
+    if not _plain or _account.unsure_in_a_row > 0 then
+        -- What the results mean for the account: taken first, and only if something changes there. Only news
+        -- counts: a batch told again, or one of an attempt long over, has had its effect.
+        select array_agg(r)
+        into _news
+        from unnest(_list) r
+        join public.send_queue q on q.id = r.entry_id and q.account_id = _account.id and q.attempt = r.attempt
+        where r.refusal is null
+            and ((q.status = 'processing' and q.claim_id = _claim_id) or (q.status = 'unknown' and r.outcome <> 'unknown'));
 
-    select
-        bool_or(c.slows_account),
-        max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
-        max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-        bool_or(r.outcome in ('accepted', 'rejected')),
-        -- Those after the last answer that told something; an attempt that a stopping worker never
-        -- started tells nothing about the provider either way.
-        (count(*) filter (
-            where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
-        ))::integer
-    into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-    from unnest(_news) r
-    cross join (
-        select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
-    ) answered
-    left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
+        select
+            bool_or(c.slows_account),
+            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
+            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
+            bool_or(r.outcome in ('accepted', 'rejected')),
+            -- Those after the last answer that told something; an attempt that a stopping worker never
+            -- started tells nothing about the provider either way.
+            (count(*) filter (
+                where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
+            ))::integer
+        into _slow, _pause_reason, _template_reason, _definite, _unsure_last
+        from unnest(_news) r
+        cross join (
+            select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
+        ) answered
+        left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
-    if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
-        perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
-    end if;
-    if _template_reason is not null then
-        perform sendonce.apply_template_stops(
-            _account.provider,
-            array(
-                select r.entry_id from unnest(_news) r
-                join public.error_classes c on c.class = r.error_class
-                where r.outcome = 'rejected' and c.stops_template
-            ),
-            _template_reason
-        );
+        if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
+            perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
+        end if;
+        if _template_reason is not null then
+            perform sendonce.apply_template_stops(
+                _account.provider,
+                array(
+                    select r.entry_id from unnest(_news) r
+                    join public.error_classes c on c.class = r.error_class
+                    where r.outcome = 'rejected' and c.stops_template
+                ),
+                _template_reason
+            );
+        end if;
     end if;
 
     select k.* into _claim from public.claims k where k.id = _claim_id for no key update;
@@ -993,8 +1001,11 @@ begin
         set status = coalesce(j.status_after, q.status),
             provider_message_id = case when j.status_after = 'sent' then j.provider_message_id else q.provider_message_id end,
             sent_at = case when j.status_after = 'sent' then _now else q.sent_at end,
+            settled_at = case when j.status_after = 'sent' then _now else q.settled_at end,
+            claim_id = case when j.status_after = 'sent' then null else q.claim_id end,
+            unknown_since = case when j.status_after = 'sent' then null else q.unknown_since end,
             tries = case when j.status_after in ('ready', 'failed') and j.counts_as_try then q.tries + 1 else q.tries end,
-            due_at = case when j.status_after = 'ready' then j.due_at else q.due_at end,
+            due_at = case j.status_after when 'ready' then j.due_at when 'sent' then null else q.due_at end,
             error_class = case when j.status_after = 'sent' then null else coalesce(j.error_class, j.outcome::text) end,
             error_code = case when j.status_after = 'sent' then null else j.error_code end,
             error_message = case when j.status_after = 'sent' then null else j.error_message end
@@ -1032,8 +1043,9 @@ begin
         array_agg(j.entry_id) filter (where j.is_taken and not j.is_known and j.suppresses),
         array_agg(j.entry_id) filter (
             where j.is_taken and j.outcome = 'accepted' and j.status_before <> 'sent' and not j.in_hand and j.outcome_before is null
-        )
-    into _told, _attempts, _closed, _suppress, _undispatched
+        ),
+        coalesce(bool_or(j.is_second_acceptance), false)
+    into _told, _attempts, _closed, _suppress, _undispatched, _second
     -- The move above runs to its end whether it is read or not.
     from judged j;
 
@@ -1057,30 +1069,32 @@ begin
     if _suppress is not null then
         perform sendonce.suppress_recipients(_suppress, 'the provider says that the person opted out');
     end if;
-    insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
-    select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
-    from (
-        select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
-            jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
-        from unnest(_list) r
-        where r.error_class = 'unlisted' and r.refusal is null
-        union all
-        select r.entry_id, 'wamid_conflict', r.entry_id || ':' || r.attempt || ':' || r.error_message,
-            jsonb_build_object('attempt', r.attempt, 'provider_message_id', r.error_message, 'told_by', 'result')
-        from unnest(_list) r
-        where r.error_code = 'wamid_taken' and r.refusal is null
-        union all
-        select a.entry_id, 'second_acceptance', a.entry_id || ':' || a.attempt,
-            jsonb_build_object('attempt', a.attempt, 'provider_message_id', a.provider_message_id, 'told_by', 'result')
-        from unnest(_attempts) a
-        where a.is_second_acceptance
-        union all
-        select u.id, 'accepted_without_dispatch', u.id::text, jsonb_build_object('claim_id', _claim_id)
-        from unnest(_undispatched) u(id)
-    ) found
-    join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
-    order by found.kind, found.fingerprint
-    on conflict (kind, fingerprint) do nothing;
+    if not _plain or _undispatched is not null or _second then
+        insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
+        select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
+        from (
+            select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
+                jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
+            from unnest(_list) r
+            where r.error_class = 'unlisted' and r.refusal is null
+            union all
+            select r.entry_id, 'wamid_conflict', r.entry_id || ':' || r.attempt || ':' || r.error_message,
+                jsonb_build_object('attempt', r.attempt, 'provider_message_id', r.error_message, 'told_by', 'result')
+            from unnest(_list) r
+            where r.error_code = 'wamid_taken' and r.refusal is null
+            union all
+            select a.entry_id, 'second_acceptance', a.entry_id || ':' || a.attempt,
+                jsonb_build_object('attempt', a.attempt, 'provider_message_id', a.provider_message_id, 'told_by', 'result')
+            from unnest(_attempts) a
+            where a.is_second_acceptance
+            union all
+            select u.id, 'accepted_without_dispatch', u.id::text, jsonb_build_object('claim_id', _claim_id)
+            from unnest(_undispatched) u(id)
+        ) found
+        join public.send_queue q on q.id = found.entry_id and q.account_id = _account.id
+        order by found.kind, found.fingerprint
+        on conflict (kind, fingerprint) do nothing;
+    end if;
     return _told || jsonb_build_object('claim_open', _claim_open);
 end;
 $$;

@@ -343,7 +343,7 @@ begin
             sent_at = least(q.sent_at, p.sent_at),
             delivered_at = least(q.delivered_at, p.delivered_at),
             read_at = least(q.read_at, p.read_at),
-            settled_at = case when q.status in ('sent', 'failed', 'skipped', 'cancelled') then q.settled_at else _now end,
+            settled_at = case when q.status = 'sent' then q.settled_at else _now end,
             -- Undelivered is the lowest rank: a delivery on any device makes its code void, before or after it.
             delivery_error_code = case
                 when greatest(q.delivery_status, p.delivery_status) = 'undelivered' then least(q.delivery_error_code, p.code)
