@@ -6248,7 +6248,6 @@ begin
     with expected(invariant, name, on_table, function_name) as (
         values
             (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
-            (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'guard_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'refuse_deletion', 'public.campaigns', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),
