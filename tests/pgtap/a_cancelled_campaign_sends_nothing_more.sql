@@ -1,5 +1,5 @@
 begin;
-select plan(17);
+select plan(19);
 
 select core.set_clock();
 select core.world(6) as campaign
@@ -31,6 +31,14 @@ select is(core.state(core.entry(:'campaign', 2)), 'sent/delivered', 'late eviden
 select is(core.campaign_status(:'campaign'), 'cancelled', 'and changes the campaign''s state in nothing');
 select is(core.counter(:'campaign', 'total_cancelled'), '4', 'only its numbers');
 select is_empty(format('select core.differences(%L)', :'campaign'), 'which are the rows');
+
+-- A draft with a contact that was skipped when it was added.
+insert into suppressions (organization_id, recipient, scope, reason) values (core.organization_of(:'campaign'), core.person(2), 'all', 'test');
+select core.campaign(core.account_of(:'campaign'), core.template_of(:'campaign'), 3, false) as draft
+\gset
+select cancel_campaign(:'draft');
+select is(sweep_cancelled() ->> 'cancelled', '2', 'a draft is swept too');
+select is(core.state(core.entry(:'draft', 2)), 'skipped', 'what was skipped stays skipped');
 
 select * from finish();
 rollback;

@@ -1,6 +1,6 @@
 -- Suppressed after it was added: the claim skips it, at any turn, and hands out the others.
 begin;
-select plan(16);
+select plan(18);
 
 select core.set_clock();
 select core.world(4) as campaign
@@ -53,6 +53,15 @@ values
 select core.claim(:'utility');
 select is(core.state(core.entry(:'utility', 1)), 'processing', 'a utility message goes to whom wants no marketing');
 select is(core.state(core.entry(:'utility', 2)), 'skipped', 'and not to whom wants nothing');
+
+-- Skipped when it was added, and unsuppressed since: skipped is final.
+insert into suppressions (organization_id, recipient, scope, reason) values (core.organization_of(:'utility'), core.person(4), 'all', 'test');
+select core.campaign(core.account_of(:'utility'), core.template_of(:'utility'), 4) as skipped_before
+\gset
+delete from suppressions
+where recipient = core.person(4) and organization_id = core.organization_of(:'utility');
+select lives_ok(format('select core.claim(%L)', :'skipped_before'), 'a claim passes over one that was skipped when it was added');
+select is(core.state(core.entry(:'skipped_before', 4)), 'skipped', 'and leaves it skipped');
 
 -- Single messages.
 select core.single_message(core.account_of(:'utility'), core.template_of(:'utility'), core.person(2)) as single

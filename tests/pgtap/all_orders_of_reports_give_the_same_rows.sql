@@ -84,6 +84,7 @@ begin
             select k.id, array_agg(e.entry_id) as entry_ids
             from public.claims k
             join pg_temp.entries e on e.entry_id = any (k.dispatched)
+            where e.outcome = _outcome
             group by k.id
         loop
             perform public.record_results(_claim.id, jsonb_agg(

@@ -64,7 +64,7 @@ select is(
         where f.name not in (select name from expected
 where audience <> 'worker')
             and f.name not in (
-                'caller_organizations', 'now', 'window_is_open', 'next_window_opening', 'check_page', 'raise_not_found', 'raise_invalid'
+                'caller_organizations', 'now', 'handed_out_up_to', 'window_is_open', 'next_window_opening', 'check_page', 'raise_not_found', 'raise_invalid'
             )
     ), null, 'inside, a signed-in user reaches only what the dashboard''s functions call'
 );

@@ -1,5 +1,5 @@
 begin;
-select plan(12);
+select plan(14);
 
 select core.set_clock();
 select core.world(2) as campaign
@@ -32,6 +32,13 @@ from (
     ('currency', 'currency = ''EUR''')
 ) c (what, change);
 select throws_ok(format('update public.send_queue set attempt = 5 where id = %s', :'entry'), 'SO007', null, 'an attempt is not counted without a claim');
+select throws_ok(
+    format('update public.send_queue set status = %L, claim_id = 1 where id = %s', 'processing', :'entry'), 'SO007', null, 'nor is a claim made without an attempt'
+);
+select throws_ok(
+    format('update public.send_queue set status = %L, attempt = 1, error_class = %L where id = %s', 'skipped', 'suppressed', :'entry'), 'SO007', null,
+    'nor an attempt counted by another move'
+);
 select lives_ok(format('update public.campaigns set name = %L where id = %L', 'renamed', :'campaign'), 'a name may change');
 
 select * from finish();
