@@ -205,6 +205,11 @@ def test_a_campaign_that_claims_another_cost(evidence: Evidence) -> None:
     assert "the campaign says it cost" in findings_of(result, "cost")
 
 
+def test_a_rate_in_another_currency(evidence: Evidence) -> None:
+    prices = tuple(replace(price, currency="USD") for price in evidence.prices)
+    assert "another currency" in findings_of(audit(replace(evidence, prices=prices)), "cost")
+
+
 def test_a_message_charged_twice(evidence: Evidence) -> None:
     attempt = its_attempt(evidence, a_sent_entry(evidence))
     claimed = Decimal(str(evidence.counters["actual_cost"])) + attempt.cost
@@ -302,9 +307,16 @@ def test_a_contact_that_was_sent_again_although_its_outcome_was_unknown(
     assert "handed out again although" in findings_of(result, "unknown")
 
 
-def test_a_contact_that_a_killed_worker_took_with_it(evidence: Evidence) -> None:
+@pytest.mark.parametrize(
+    ("attempts_later", "dispatched"),
+    # Not handed out again; handed out, and nothing tells what became of it.
+    [(0, False), (1, True)],
+)
+def test_a_contact_that_a_killed_worker_took_with_it(
+    evidence: Evidence, attempts_later: int, dispatched: bool
+) -> None:
     entry = a_sent_entry(evidence)
-    held = HeldEntry(entry.entry_id, entry.attempt, dispatched=False)
+    held = HeldEntry(entry.entry_id, entry.attempt + attempts_later, dispatched)
     result = audit(replace(evidence, kills=(Kill(1, 123, 100, (held,)),)))
     assert "kill 1 lost 1 contacts" in findings_of(result, "kills")
 

@@ -36,7 +36,7 @@ def test_a_small_demo_with_two_kills_ends_well(finished_demo: FinishedDemo) -> N
     kills = section(document, "kills")
     assert len(kills) == 2
     assert all(kill["in_hand"] >= kill["dispatched"] > 0 for kill in kills)
-    assert finished_demo.process.stderr.count("SIGKILL to the worker (process") == 2
+    assert finished_demo.process.stderr.count("SIGKILL to process") == 2
 
 
 def test_exactly_the_chosen_contacts_are_refused(finished_demo: FinishedDemo) -> None:

@@ -9,6 +9,7 @@ scenario    sends the campaign and kills the worker
 live_view   what one sees meanwhile
 evidence    what the provider's ledger and the database say afterwards
 audit       compares the two; data in, tables and findings out
+layout      lines with a label
 report      prints the audit
 run         the whole of it
 """

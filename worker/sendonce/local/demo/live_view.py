@@ -16,12 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from sendonce.local.demo.campaign import Progress
+from sendonce.local.demo.layout import hanging
 
 #: Seconds over which the rate is taken.
 _RATE_OVER: Final = 4.0
 #: Seconds between two lines where there is no terminal.
 _LINE_EVERY: Final = 3.0
 _REFRESHES_PER_SECOND: Final = 5
+#: Columns of the terminal.
+_BESIDE_THE_BAR: Final = 72
+_LONGEST_BAR: Final = 36
 
 
 class Pace:
@@ -59,6 +63,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._pace = Pace()
         self._live: Live | None = None
         self._next_line = 0.0
+        self._bar = min(max(console.width - _BESIDE_THE_BAR, 8), _LONGEST_BAR)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -83,9 +88,7 @@ class LiveView(AbstractContextManager["LiveView"]):
     def announce(self, text: str) -> None:
         """Say what has just happened; it stays on the screen."""
         seconds = time.monotonic() - self._started_at
-        line = Text(f"{seconds:6.1f} s  ", style="dim")
-        line.append(text, style="bold yellow")
-        self._console.print(line)
+        self._console.print(hanging(f"{seconds:5.1f} s", Text(text, style="bold yellow"), 7))
 
     def show(self, progress: Progress, *, last: bool = False) -> None:
         """Show where it stands."""
@@ -112,7 +115,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         sending, reported = _counts(progress)
         counts = ", ".join(f"{name} {value}" for name, value in sending + reported)
         return (
-            f"{now - self._started_at:6.1f} s  {progress['progress']:6.2f} %  "
+            f"  {now - self._started_at:5.1f} s  {progress['progress']:6.2f} %  "
             f"{progress.settled:,} of {progress.total:,} settled, {self._pace.rate:,.0f}/s, "
             f"{self._eta(progress)} | {counts}"
         )
@@ -120,8 +123,8 @@ class LiveView(AbstractContextManager["LiveView"]):
     def _picture(self, progress: Progress, now: float) -> RenderableType:
         head = Table.grid(padding=(0, 2))
         head.add_row(
-            Text(f"{now - self._started_at:6.1f} s", style="dim"),
-            ProgressBar(total=max(progress.total, 1), completed=progress.settled, width=36),
+            Text(f"  {now - self._started_at:5.1f} s", style="dim"),
+            ProgressBar(total=max(progress.total, 1), completed=progress.settled, width=self._bar),
             f"{progress['progress']:6.2f} %",
             f"{progress.settled:,} of {progress.total:,} settled",
             f"{self._pace.rate:,.0f}/s",
@@ -153,7 +156,7 @@ def _counts(progress: Progress) -> tuple[list[tuple[str, str]], list[tuple[str, 
 
 
 def _count_line(counts: Sequence[tuple[str, str]]) -> Text:
-    line = Text("          ")
+    line = Text(" " * 11)
     for place, (name, value) in enumerate(counts):
         if place:
             line.append(" · ", style="dim")

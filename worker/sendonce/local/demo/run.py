@@ -20,6 +20,7 @@ from sendonce.local.demo.audit import Audit, audit
 from sendonce.local.demo.campaign import Campaign
 from sendonce.local.demo.contacts import make_contacts
 from sendonce.local.demo.evidence import read_evidence
+from sendonce.local.demo.layout import hanging
 from sendonce.local.demo.live_view import LiveView
 from sendonce.local.demo.processes import Processes, interruptible
 from sendonce.local.demo.report import print_audit
@@ -134,7 +135,7 @@ class _Demo:
         say(
             Text(
                 f"A campaign to {settings.contacts:,} made-up contacts, through real processes on "
-                "this machine: PostgreSQL,\nthe worker, the webhook under Deno, and a simulated "
+                "this machine: PostgreSQL, the worker, the webhook under Deno, and a simulated "
                 "WhatsApp provider that behaves badly."
             )
         )
@@ -165,7 +166,7 @@ class _Demo:
                 "replies",
                 f"{_share('cut_after_acceptance', 'silence_after_acceptance')} lost and "
                 f"{_share('truncated_reply', 'server_error_after_acceptance')} unreadable "
-                "although the message was accepted,\n"
+                "although the message was accepted, "
                 f"{_share('cut_after_body')} lost together with the message, "
                 f'{_percent(FAULTS["errors"][131016])} "not now"',
             ),
@@ -173,7 +174,7 @@ class _Demo:
                 "reports",
                 f"{_share('report_duplicated')} of the messages told {FAULTS['report_copies']} "
                 f"times, {_share('report_reordered')} in the wrong order, "
-                f"{_share('report_early')} before the reply,\n"
+                f"{_share('report_early')} before the reply, "
                 f"{_share('report_late')} late by {FAULTS['report_late_seconds']:g} s; "
                 f"{_share('report_lost')} of all reports lost",
             ),
@@ -191,18 +192,11 @@ class _Demo:
             ),
         ]
         for name, text in facts:
-            first, *rest = text.split("\n")
-            say(Text(f"  {name:<16}", style="dim").append(first, style="default"))
-            for line in rest:
-                say(Text(" " * 18 + line))
+            say(hanging(name, text, 14))
         say()
 
     def _step(self, what: str, since: float) -> None:
-        self._console.print(
-            Text(f"  {time.monotonic() - since:5.1f} s  ", style="dim").append(
-                what, style="default"
-            )
-        )
+        self._console.print(hanging(f"{time.monotonic() - since:5.1f} s", what, 7))
 
     # What is done
 

@@ -73,8 +73,8 @@ def send_campaign(
             kills.append(_kill(kills, share, campaign, worker, view, progress))
             restart_worker()
             view.announce(
-                f"restarted with the same name (process {worker.process_id}); what the dead one "
-                f"held comes back when its lease of {LEASE:g} s is over"
+                f"a new worker, same name, process {worker.process_id}; what the dead one held "
+                f"comes back after {LEASE:g} s"
             )
         time.sleep(_LOOK_EVERY)
 
@@ -118,7 +118,7 @@ def _kill(
     held = _in_its_hands(campaign, before)
     on_their_way = sum(entry.dispatched for entry in held)
     view.announce(
-        f"kill {len(before) + 1} at {share * 100:.0f} %: SIGKILL to the worker (process "
-        f"{process_id}) with {len(held)} contacts in hand, {on_their_way} of them on their way"
+        f"kill {len(before) + 1} at {share * 100:.0f} %: SIGKILL to process {process_id}, with "
+        f"{len(held)} contacts in hand, {on_their_way} of them on their way"
     )
     return Kill(len(before) + 1, process_id, progress.settled, held)
