@@ -2089,6 +2089,27 @@ $$;
 comment on function sendonce.claim_from_account(text, public.provider_accounts, integer) is
     'Called by claim_messages with the account locked. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
 
+create function sendonce.room_in_limit_group(_limit_group_id uuid, _now timestamptz)
+returns integer
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return (
+        select g.daily_recipients - (
+            select count(*) from sendonce.limit_group_recipients r
+            where r.limit_group_id = g.id and r.last_dispatched_at > _now - interval '24 hours'
+        )
+        from public.limit_groups g
+        where g.id = _limit_group_id and g.daily_recipients is not null
+    );
+end;
+$$;
+
+comment on function sendonce.room_in_limit_group(uuid, timestamptz) is
+    'Called by claim_messages and begin_dispatch. Returns how many people more the group may write to just now; null without a group or a cap.';
+
 create function sendonce.claim_messages(_worker text, _account_id uuid default null, _limit integer default 100)
 returns jsonb
 language plpgsql
@@ -2159,6 +2180,8 @@ begin
             -- No more than can leave well within the lease.
             _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
+        -- A full group hands out nothing that dispatch would only send back until tomorrow.
+        continue when sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
             continue when exists (select from public.claims k where k.account_id = _account.id);
@@ -2250,6 +2273,10 @@ begin
     if not found then
         perform sendonce.raise_claim_gone(_claim_id);
     end if;
+    if _account.current_rate is null then
+        -- As it is after the waits above: a pause may have come in meanwhile.
+        select a.* into _account from public.provider_accounts a where a.id = _claim.account_id;
+    end if;
     _now := sendonce.now();
     if _claim.expires_at <= _now then
         raise exception using
@@ -2317,10 +2344,7 @@ begin
     from looked_at l;
 
     if _capped then
-        _room := _daily_recipients - (
-            select count(*)::integer from sendonce.limit_group_recipients r
-            where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _now - interval '24 hours'
-        );
+        _room := sendonce.room_in_limit_group(_account.limit_group_id, _now);
         -- Somebody already written to within the day takes no room; the others do, each once.
         _held := array(
             select ranked.id
@@ -3200,6 +3224,15 @@ begin
             and c.total_sent + c.total_failed + c.total_skipped + c.total_cancelled < c.total_contacts
         order by c.account_id, c.id
     loop
+        -- One that only waits for outcomes is left alone, and so is its account.
+        continue when not exists (
+            select from public.send_queue q
+            where q.account_id = _campaign.account_id and q.campaign_id = _campaign.id and q.due_at is not null
+        ) and not exists (
+            select from public.send_queue q
+            where q.campaign_id = _campaign.id
+                and q.id > coalesce((select k.last_entry_id from sendonce.campaign_cursors k where k.campaign_id = _campaign.id), 0)
+        );
         -- The cursor and what it hands out belong to whoever holds the account.
         perform from public.provider_accounts a where a.id = _campaign.account_id for no key update;
         _picked := array(
@@ -3420,7 +3453,8 @@ begin
             where q.id = p.part[2]::bigint
                 and q.account_id = a.id
                 and coalesce(q.campaign_id, q.account_id) = p.part[1]::uuid
-                and p.part[3]::integer between 1 and q.attempt
+                -- An attempt beyond ours is one whose claim was lost with a fail-over: evidence all the same.
+                and p.part[3]::integer >= 1
         ) named on true
         left join lateral (
             select q.id, coalesce(
@@ -4039,6 +4073,14 @@ begin
     where a.id = _account_id;
     perform sendonce.log_event(_organization_id, null, _account_id, 'account.set', _options);
     return _account_id;
+exception
+    when data_exception or check_violation or unique_violation then
+        perform sendonce.raise_invalid(
+            'the account cannot be set up like this', sqlerrm || '.',
+            'Provider: whatsapp or twilio; maximum_rate: messages a second above 0, or null; lease, longest_claim, unknown_window: intervals; '
+            'on_unknown: fail or hold; name and sender: each once.'
+        );
+        return null;
 end;
 $$;
 
@@ -4179,6 +4221,13 @@ begin
         updated_at = sendonce.now()
     where t.id = _template.id;
     return _template.id;
+exception
+    when data_exception or check_violation or unique_violation then
+        perform sendonce.raise_invalid(
+            'the template cannot be set up like this', sqlerrm || '.',
+            'Provider: whatsapp or twilio; category: MARKETING, UTILITY or AUTHENTICATION; variables: names, each once.'
+        );
+        return null;
 end;
 $$;
 
@@ -4287,6 +4336,13 @@ begin
     returning id into _campaign_id;
     perform sendonce.log_event(_organization_id, _campaign_id, _account_id, 'campaign.created', jsonb_build_object('name', _name));
     return _campaign_id;
+exception
+    when data_exception or check_violation then
+        perform sendonce.raise_invalid(
+            'an option of the campaign cannot be used', sqlerrm || '.',
+            'priority: whole number; window_start and window_end: both, different, like "08:00"; maximum_failure_rate: above 0, at most 1.'
+        );
+        return null;
 end;
 $$;
 

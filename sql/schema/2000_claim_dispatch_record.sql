@@ -261,6 +261,27 @@ $$;
 comment on function sendonce.claim_from_account(text, public.provider_accounts, integer) is
     'Called by claim_messages with the account locked. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
 
+create function sendonce.room_in_limit_group(_limit_group_id uuid, _now timestamptz)
+returns integer
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    return (
+        select g.daily_recipients - (
+            select count(*) from sendonce.limit_group_recipients r
+            where r.limit_group_id = g.id and r.last_dispatched_at > _now - interval '24 hours'
+        )
+        from public.limit_groups g
+        where g.id = _limit_group_id and g.daily_recipients is not null
+    );
+end;
+$$;
+
+comment on function sendonce.room_in_limit_group(uuid, timestamptz) is
+    'Called by claim_messages and begin_dispatch. Returns how many people more the group may write to just now; null without a group or a cap.';
+
 create function sendonce.claim_messages(_worker text, _account_id uuid default null, _limit integer default 100)
 returns jsonb
 language plpgsql
@@ -331,6 +352,8 @@ begin
             -- No more than can leave well within the lease.
             _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
+        -- A full group hands out nothing that dispatch would only send back until tomorrow.
+        continue when sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
             continue when exists (select from public.claims k where k.account_id = _account.id);
@@ -422,6 +445,10 @@ begin
     if not found then
         perform sendonce.raise_claim_gone(_claim_id);
     end if;
+    if _account.current_rate is null then
+        -- As it is after the waits above: a pause may have come in meanwhile.
+        select a.* into _account from public.provider_accounts a where a.id = _claim.account_id;
+    end if;
     _now := sendonce.now();
     if _claim.expires_at <= _now then
         raise exception using
@@ -489,10 +516,7 @@ begin
     from looked_at l;
 
     if _capped then
-        _room := _daily_recipients - (
-            select count(*)::integer from sendonce.limit_group_recipients r
-            where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _now - interval '24 hours'
-        );
+        _room := sendonce.room_in_limit_group(_account.limit_group_id, _now);
         -- Somebody already written to within the day takes no room; the others do, each once.
         _held := array(
             select ranked.id

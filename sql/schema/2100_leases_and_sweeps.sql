@@ -243,6 +243,15 @@ begin
             and c.total_sent + c.total_failed + c.total_skipped + c.total_cancelled < c.total_contacts
         order by c.account_id, c.id
     loop
+        -- One that only waits for outcomes is left alone, and so is its account.
+        continue when not exists (
+            select from public.send_queue q
+            where q.account_id = _campaign.account_id and q.campaign_id = _campaign.id and q.due_at is not null
+        ) and not exists (
+            select from public.send_queue q
+            where q.campaign_id = _campaign.id
+                and q.id > coalesce((select k.last_entry_id from sendonce.campaign_cursors k where k.campaign_id = _campaign.id), 0)
+        );
         -- The cursor and what it hands out belong to whoever holds the account.
         perform from public.provider_accounts a where a.id = _campaign.account_id for no key update;
         _picked := array(

@@ -140,6 +140,14 @@ begin
     where a.id = _account_id;
     perform sendonce.log_event(_organization_id, null, _account_id, 'account.set', _options);
     return _account_id;
+exception
+    when data_exception or check_violation or unique_violation then
+        perform sendonce.raise_invalid(
+            'the account cannot be set up like this', sqlerrm || '.',
+            'Provider: whatsapp or twilio; maximum_rate: messages a second above 0, or null; lease, longest_claim, unknown_window: intervals; '
+            'on_unknown: fail or hold; name and sender: each once.'
+        );
+        return null;
 end;
 $$;
 
@@ -280,6 +288,13 @@ begin
         updated_at = sendonce.now()
     where t.id = _template.id;
     return _template.id;
+exception
+    when data_exception or check_violation or unique_violation then
+        perform sendonce.raise_invalid(
+            'the template cannot be set up like this', sqlerrm || '.',
+            'Provider: whatsapp or twilio; category: MARKETING, UTILITY or AUTHENTICATION; variables: names, each once.'
+        );
+        return null;
 end;
 $$;
 

@@ -99,6 +99,13 @@ begin
     returning id into _campaign_id;
     perform sendonce.log_event(_organization_id, _campaign_id, _account_id, 'campaign.created', jsonb_build_object('name', _name));
     return _campaign_id;
+exception
+    when data_exception or check_violation then
+        perform sendonce.raise_invalid(
+            'an option of the campaign cannot be used', sqlerrm || '.',
+            'priority: whole number; window_start and window_end: both, different, like "08:00"; maximum_failure_rate: above 0, at most 1.'
+        );
+        return null;
 end;
 $$;
 
