@@ -73,6 +73,16 @@ class DemoProcess:
         self._process.terminate()
         return self.wait()
 
+    def kill_program(self, name: str) -> None:
+        """SIGKILL to the one of its programs that has this in its command line."""
+        needle = str(self.temporary).encode()
+        (process_id,) = [
+            process_id
+            for process_id, command, environment in _processes()
+            if name.encode() in command and needle in environment
+        ]
+        os.kill(process_id, signal.SIGKILL)
+
     def left_over(self) -> list[str]:
         """Processes that know its directory, and files in it."""
         needle = str(self.temporary).encode()
@@ -81,7 +91,7 @@ class DemoProcess:
         while True:
             found = [
                 command.replace(b"\0", b" ").decode(errors="replace").strip()
-                for command, environment in _processes()
+                for _, command, environment in _processes()
                 if needle in command or needle in environment
             ]
             if not found or time.monotonic() > end:
@@ -97,10 +107,12 @@ class DemoProcess:
         print(self.stdout, self.stderr)
 
 
-def _processes() -> Iterator[tuple[bytes, bytes]]:
+def _processes() -> Iterator[tuple[int, bytes, bytes]]:
+    """Id, command line and environment of every process."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            yield (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
+            command = (process / "cmdline").read_bytes()
+            yield int(process.name), command, (process / "environ").read_bytes()
         except OSError:
             continue
 

@@ -115,6 +115,19 @@ def test_a_change_behind_the_databases_back_is_found_and_the_exit_code_is_1() ->
         }
 
 
+def test_a_program_that_dies_ends_the_demo_with_one_line_and_its_logs() -> None:
+    with running_demo("--contacts", "2000") as demo:
+        demo.wait_until(lambda: " settled, " in demo.stdout, "progress")
+        demo.kill_program("sendonce.simulator")
+        assert demo.wait() == 1
+        kept, reason = demo.stderr.splitlines()
+        assert reason == (
+            "sendonce: the demo came to an end: the simulated provider ended by itself"
+        )
+        (logs,) = demo.left_over()
+        assert kept == f"sendonce: the logs of all processes are in {demo.temporary / logs}"
+
+
 @pytest.mark.parametrize(
     ("flags", "complaint"),
     [

@@ -195,3 +195,8 @@ class Campaign:
             [WORKER_NAME],
         ).fetchall()
         return [HeldEntry(*row) for row in rows]
+
+    def open_claims(self) -> int:
+        """Batches that some worker holds, dead or alive."""
+        row = self.connection.execute("select count(*) from public.claims").fetchone()
+        return int(row[0]) if row else 0

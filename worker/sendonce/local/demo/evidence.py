@@ -169,7 +169,6 @@ def read_evidence(
         kinds = cursor.execute(
             "select kind, count(*) from public.discrepancies group by kind order by kind"
         ).fetchall()
-        claims = cursor.execute("select count(*) from public.claims").fetchone()
     return Evidence(
         contacts=frozenset(contact.recipient for contact in contacts.everybody),
         failing=contacts.failing,
@@ -181,7 +180,7 @@ def read_evidence(
         reports=tuple(reports),
         prices=tuple(prices),
         counters=campaign.progress().counters,
-        open_claims=int(claims["count"]) if claims else 0,
+        open_claims=campaign.open_claims(),
         violations=tuple(
             f"{row['invariant']} {row['name']}: {row['detail']}" for row in violations
         ),

@@ -46,6 +46,8 @@ EXIT_FOUND_SOMETHING = 1
 _WIDTH_WITHOUT_TERMINAL = 110
 #: Seconds that the last reports get to arrive.
 _LAST_REPORTS = 60
+#: Seconds within which a worker notices that a claim has run out, and then some.
+_SWEEP = 5.0
 
 
 def run_demo(settings: DemoSettings) -> int:
@@ -283,6 +285,11 @@ class _Demo:
         pending = control.statistics()["reports"]["pending"]
         if not control.flush_reports(_LAST_REPORTS):
             raise StuckError("the webhook did not take the last reports; see its log")
+        # Reports may settle everybody before the claim of a dead worker runs out. One that stays
+        # open for longer is for the audit to find.
+        end = time.monotonic() + LEASE + _SWEEP
+        while self._campaign.open_claims() and time.monotonic() < end:
+            time.sleep(0.1)
         self._step(f"completed; the last {pending:,} reports have arrived", since)
         self._console.print()
 
