@@ -716,8 +716,8 @@ _REPORTS: Final = (
         "and coalesce",
     ),
     _not_ours(
-        "the reference names an attempt handed out",
-        "and p.part[3]::integer between 1 and q.attempt",
+        "the reference names an attempt",
+        "and p.part[3]::integer >= 1",
         "",
     ),
     _not_ours(
