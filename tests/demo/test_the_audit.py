@@ -150,6 +150,23 @@ def test_other_contacts_refused_than_chosen(evidence: Evidence) -> None:
     assert "not exactly the 28 chosen ones" in findings_of(result, "never_sent")
 
 
+def test_a_chosen_contact_whose_request_never_left_is_no_error_where_it_is_visible(
+    evidence: Evidence,
+) -> None:
+    refused = next(r for r in evidence.requests if r.code == evidence.failing_code)
+    entry = next(e for e in evidence.entries if e.recipient == refused.recipient)
+    doubt = replace(entry, error_class="outcome_unknown", error_code=None)
+    result = audit(with_entry(with_request(evidence, refused), entry, doubt))
+    assert result.findings == []
+
+
+def test_a_contact_that_was_not_to_be_refused(evidence: Evidence) -> None:
+    refused = next(r for r in evidence.requests if r.code == evidence.failing_code)
+    other = replace(refused, recipient=a_sent_entry(evidence).recipient)
+    result = audit(with_request(evidence, refused, refused, other))
+    assert "not exactly the 28 chosen ones" in findings_of(result, "never_sent")
+
+
 def test_a_refusal_that_the_database_does_not_show(evidence: Evidence) -> None:
     entry = next(e for e in evidence.entries if e.error_code == str(evidence.failing_code))
     result = audit(with_entry(evidence, entry, replace(entry, error_code="131026")))

@@ -1,5 +1,6 @@
 """Edge functions on this machine: a folder of `supabase/functions`, served by plain Deno."""
 
+import contextlib
 import http.client
 import importlib.util
 import os
@@ -37,7 +38,9 @@ def find_deno() -> Path:
     if importlib.util.find_spec("deno") is not None:
         from deno import find_deno_bin
 
-        return Path(find_deno_bin())
+        # Its package can be found and its program not, where somebody moved one of them.
+        with contextlib.suppress(FileNotFoundError):
+            return Path(find_deno_bin())
     beside = Path(sysconfig.get_path("scripts")) / "deno"
     if beside.is_file():
         return beside
