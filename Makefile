@@ -105,8 +105,8 @@ test: SERVER = all
 test: lint generated pgtap pytest ## all of it, as CI runs it
 
 .PHONY: demo
-demo: $(RUNTIME_READY) ## watch a campaign of 10,549 contacts go out while its worker is killed
-	@$(VENV)/sendonce demo
+demo: $(RUNTIME_READY) ## watch 10,549 contacts get it once while the worker is killed; ARGUMENTS='--seed 3'
+	@$(VENV)/sendonce demo $(ARGUMENTS)
 
 .PHONY: bench-quick
 bench-quick: $(DEV_READY) tools ## claim + dispatch + record against pgmq, in one run

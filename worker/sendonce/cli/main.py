@@ -54,13 +54,15 @@ _register_commands()
 
 
 def main() -> None:
-    """The entry point. Exit codes: 0 done, 1 a check found something, 2 wrong use or settings."""
+    """The entry point.
+
+    Exit codes: 0 done, 1 a check found something, 2 wrong use or settings, 130 interrupted (typer
+    makes that of Ctrl-C; a command that has something to say then says it itself).
+    """
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        exit_code = app(standalone_mode=False) or 0
     except CommandError as error:
         _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted", 130)
     except Exception as error:
         # typer's own errors about the command line; everything else is a defect and keeps its
         # traceback.
@@ -68,6 +70,8 @@ def main() -> None:
         if format_message is None:
             raise
         _fail(format_message(), 2)
+    else:
+        sys.exit(exit_code)
 
 
 def _fail(message: str, exit_code: int) -> None:

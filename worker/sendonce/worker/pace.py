@@ -8,7 +8,7 @@ import time
 
 #: Seconds that a dispatch looks ahead: entries whose requests start within it go in one call.
 #: Longer means fewer calls, and more entries left unknown by a crash.
-WINDOW = 0.05
+WINDOW = 0.02
 
 #: Seconds to wait for more places where only few are free, so that begin_dispatch is not called
 #: for every single reply.
