@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Literal
 
@@ -74,6 +75,8 @@ def test_a_restart_in_the_middle_loses_no_result_and_sends_nobody_twice(
     assert_nobody_got_it_twice(after, slow_simulator)
     # One line per change of state, not one per try.
     assert len(worker.events("database.away")) == len(worker.events("database.back")) <= 3
+    # With the server's or the network's reason, not the pool's.
+    assert not [event for event in worker.events("database.away") if "pool" in event["reason"]]
     after.connection.close()
 
 
@@ -102,3 +105,18 @@ def test_a_worker_started_before_its_database_waits_for_it(
     server.start()
     worker.wait_for_event("worker.started")
     assert worker.stop() == 0
+
+
+def test_a_server_with_few_places_is_used_with_those_and_without_noise(
+    server: LocalPostgres, own_workers: Workers, slow_simulator: SimulatorProcess
+) -> None:
+    # One of them is the test's own; the worker would like to have eight.
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("alter database postgres connection limit 4")
+    campaign = start_campaign(psycopg.connect(server.url(), autocommit=True), 300)
+    worker = own_workers.start()
+    wait_until(lambda: campaign.status() == "completed", "completion")
+    assert worker.stop() == 0
+    assert campaign.statuses() == {"sent": 300}
+    assert not [event for event in worker.events() if "pool" in json.dumps(event)]
+    campaign.connection.close()

@@ -28,6 +28,7 @@ from sendonce.transports.base import (
 )
 from sendonce.worker.engine import NOT_STARTED, Engine, EngineSettings
 from worker.memory_transport import MemoryAdapter, MemoryTransport, make_claim
+from worker.support import PATIENCE
 
 REQUEST_TIMEOUT = 5.0
 
@@ -61,18 +62,18 @@ async def engine_for(
             batch=100,
             concurrency=concurrency,
             request_timeout=REQUEST_TIMEOUT,
-            stop_timeout=5.0,
+            stop_timeout=30.0,
         ),
         transport,
         {"whatsapp": adapter},
     )
     running = asyncio.create_task(engine.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             yield engine
     finally:
         engine.stop("end of the test")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             await running
 
 

@@ -22,7 +22,7 @@ from sendonce.transports.base import (
 )
 from sendonce.transports.postgres import FUNCTIONS, PostgresTransport
 from support.database import Connection, Database
-from worker.support import start_campaign
+from worker.support import PATIENCE, start_campaign
 
 
 @asynccontextmanager
@@ -142,6 +142,67 @@ async def test_a_connection_lost_during_the_call_is_the_database_being_away(
         assert await transport.schema_version() == 1
 
 
+async def test_where_one_connection_broke_its_neighbours_are_not_lent_either(
+    connection: Connection, database: Database
+) -> None:
+    async with transport_for(database.worker_url, size=3) as transport:
+        pids = await asyncio.gather(
+            *(transport._rows("select pg_backend_pid(), pg_sleep(0.1)", ()) for _ in range(3))
+        )
+        assert len({rows[0][0] for rows in pids}) > 1
+        await asyncio.to_thread(_end_connections, connection)
+        with pytest.raises(DatabaseAwayError):
+            await transport.schema_version()
+        assert await asyncio.gather(*(transport.schema_version() for _ in range(6))) == [1] * 6
+
+
+async def test_calls_wait_for_their_turn_where_the_server_has_no_place_for_one_more(
+    connection: Connection, database: Database
+) -> None:
+    async with transport_for(database.worker_url, size=4) as transport:
+        await transport.schema_version()
+        connection.execute(
+            "do $$ begin execute format('alter database %I connection limit 1',"
+            " current_database()); end $$"
+        )
+        calls = [transport._rows("select pg_backend_pid(), pg_sleep(0.05)", ()) for _ in range(6)]
+        pids = {rows[0][0] for rows in await asyncio.gather(*calls)}
+    assert len(pids) == 1
+
+
+async def test_no_place_is_lost_to_calls_that_were_cancelled_at_any_moment(
+    database: Database,
+) -> None:
+    lent = connections.Connections(database.worker_url, 2)
+
+    async def call() -> None:
+        async with lent.connection() as connection:
+            await connection.execute("select 1")
+
+    async with asyncio.timeout(PATIENCE):
+        for steps in range(40):
+            # Not cancelled, so that the others find a connection to be cancelled on.
+            await call()
+            calls = [asyncio.create_task(call()) for _ in range(4)]
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            for task in calls:
+                task.cancel()
+            await asyncio.wait(calls)
+        async with lent.connection() as one, lent.connection() as other:
+            assert one is not other
+            for connection in (one, other):
+                assert connection.pgconn.transaction_status == TransactionStatus.IDLE
+    await lent.close()
+
+
+async def test_a_database_that_is_not_there_is_said_in_the_words_of_the_network() -> None:
+    async with transport_for("postgresql://somebody@127.0.0.1:1/postgres") as transport:
+        for _ in range(2):
+            with pytest.raises(DatabaseAwayError, match="onnection refused"):
+                await transport.schema_version()
+
+
 async def test_a_cancelled_call_leaves_no_half_read_connection_behind(database: Database) -> None:
     async with transport_for(database.worker_url, size=1) as transport:
         call = asyncio.create_task(transport._rows("select pg_sleep(60)", ()))
@@ -155,18 +216,18 @@ async def test_a_cancelled_call_leaves_no_half_read_connection_behind(database: 
 async def test_a_connection_with_an_open_transaction_is_not_lent_again(
     database: Database,
 ) -> None:
-    pool = connections.ConnectionPool(database.worker_url, 1)
+    lent = connections.Connections(database.worker_url, 1)
 
     async def fail() -> None:
-        async with pool.connection() as connection:
+        async with lent.connection() as connection:
             await connection.execute("begin")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    async with pool.connection() as connection:
+    async with lent.connection() as connection:
         assert connection.pgconn.transaction_status == TransactionStatus.IDLE
-    await pool.close()
+    await lent.close()
 
 
 async def test_a_claim_that_is_gone_is_told_apart(database: Database) -> None:

@@ -49,7 +49,7 @@ ALWAYS = float("inf")
 async def adapter_for(
     url: str,
     *,
-    request_timeout: float = 5.0,
+    request_timeout: float = 30.0,
     connections: int = 10,
     environment: Mapping[str, str] = TOKEN,
 ) -> AsyncIterator[WhatsAppAdapter]:
@@ -199,7 +199,7 @@ async def test_a_request_that_found_no_free_connection_in_time_is_not_sent() -> 
 
     async with (
         raw_server(slow) as server,
-        adapter_for(server.url, request_timeout=3.0, connections=1) as adapter,
+        adapter_for(server.url, request_timeout=6.0, connections=1) as adapter,
     ):
         first = asyncio.create_task(adapter.send(ACCOUNT, TEMPLATE, ENTRY, ALWAYS))
         await arrived.wait()
@@ -312,7 +312,7 @@ async def test_silence_after_the_request_is_ambiguous() -> None:
         await connection.read_request()
         await connection.wait_for_end()
 
-    outcome = await outcome_of(conversation, request_timeout=0.5)
+    outcome = await outcome_of(conversation, request_timeout=2.0)
     assert outcome.kind is OutcomeKind.AMBIGUOUS
     assert outcome.message == "time-out"
 
@@ -323,7 +323,7 @@ async def test_silence_within_the_reply_is_ambiguous() -> None:
         await connection.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
         await connection.wait_for_end()
 
-    outcome = await outcome_of(conversation, request_timeout=0.5)
+    outcome = await outcome_of(conversation, request_timeout=2.0)
     assert outcome.kind is OutcomeKind.AMBIGUOUS
     assert outcome.http_status == 200
 

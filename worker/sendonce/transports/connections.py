@@ -1,15 +1,15 @@
-"""A small pool of autocommit connections that says at once, and exactly, why it cannot connect.
+"""psycopg's pool of autocommit connections, and a direct try whenever there is no working pool.
 
-psycopg_pool connects in the background: its callers see only a time-out, the reason goes to a log
-line per try, and after an outage its own back-off adds to ours. A worker that must start sending
-again the moment the database is back wants the opposite, and needs little else of a pool.
+The pool connects in the background, so by itself it can only say that it took too long. Hence a
+pool lives only as long as its connections do: where one breaks, the whole pool is given up, since
+its neighbours have probably broken too, and the next caller first connects directly. That either
+says at once, and in the server's words, why not, or it opens a new pool. Retrying and waiting are
+the business of the callers, who do it once for everything (worker.database_watch).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import select
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,10 +17,16 @@ from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 #: Seconds a connection may lie idle before it is looked at before use: poolers and firewalls
 #: close idle ones, and a claim sent into a dead connection costs a lease.
 IDLE_BEFORE_CHECK = 1.0
+
+#: Seconds after which a caller in the pool's queue looks whether that pool is still in use: one
+#: who joins the queue at the moment at which a pool closes is never served there.
+QUEUE_TIMEOUT = 1.0
 
 #: Connection parameters wherever the operator's URL does not say otherwise: notice within about
 #: 25 s that the other machine is gone.
@@ -34,7 +40,16 @@ DEFAULTS: dict[str, str] = {
     "tcp_user_timeout": "20000",
 }
 
-Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+class Connection(psycopg.AsyncConnection[tuple[Any, ...]]):
+    """A connection that knows when it was used last, on the clock of time.monotonic()."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.used_at = time.monotonic()
+
+
+Pool = AsyncConnectionPool[Connection]
 
 
 def complete_conninfo(url: str) -> str:
@@ -43,77 +58,119 @@ def complete_conninfo(url: str) -> str:
     return make_conninfo(url, **{key: value for key, value in DEFAULTS.items() if key not in given})
 
 
-class ConnectionPool:
-    """At most ``size`` connections, opened when needed, the most recently used one first."""
+class Connections:
+    """At most ``size`` connections, opened when needed.
+
+    While a pool is given up, calls that are under way on it may finish there.
+    """
 
     def __init__(self, url: str, size: int) -> None:
         self._conninfo = complete_conninfo(url)
-        self._places = asyncio.Semaphore(size)
-        self._idle: list[tuple[Connection, float]] = []
-        self._broken_at = 0.0
+        self._size = size
+        self._direct_tries = asyncio.Semaphore(size)
+        self._pool: Pool | None = None
+        self._closings: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection; one that broke meanwhile is closed instead of being kept.
+        """Lend a connection. One that broke meanwhile, or that a cancelled call left in the
+        middle of a reply, is closed instead of being lent again.
 
-        Raises psycopg.OperationalError when none can be opened.
+        Raises psycopg.OperationalError, with the server's or the network's reason, when there is
+        none. May wait as long as others use all of them.
         """
-        async with self._places:
-            connection = await self._take_idle() or await self._connect()
-            try:
-                yield connection
-            except BaseException:
-                # Also on cancellation: a reply may still be under way on this connection.
-                if connection.pgconn.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                    await _close(connection)
-                await self._put_back(connection)
-                raise
-            else:
-                await self._put_back(connection)
+        pool, connection = await self._take()
+        try:
+            yield connection
+        finally:
+            await self._give_back(pool, connection)
 
     async def close(self) -> None:
         """Close what is idle now, and what comes back later when it does."""
         self._closed = True
-        while self._idle:
-            await _close(self._idle.pop()[0])
+        if self._pool is not None:
+            self._give_up(self._pool)
+        if self._closings:
+            await asyncio.wait(self._closings)
 
-    async def _connect(self) -> Connection:
-        # A transaction pooler hands every transaction to another server connection, where a
-        # prepared statement of an earlier one does not exist: so nothing is ever prepared.
-        return await psycopg.AsyncConnection.connect(
-            self._conninfo, autocommit=True, prepare_threshold=None
-        )
+    async def _take(self) -> tuple[Pool, Connection]:
+        while True:
+            pool = self._pool or await self._open()
+            try:
+                connection = await pool.getconn()
+            except PoolClosed:
+                self._give_up(pool)
+                continue
+            except PoolTimeout:
+                continue
+            try:
+                if time.monotonic() - connection.used_at > IDLE_BEFORE_CHECK:
+                    await pool.check_connection(connection)
+            except psycopg.Error:
+                # Nothing but a broken connection fails to do nothing.
+                self._give_up(pool)
+                await pool.putconn(connection)
+            except BaseException:
+                await self._give_back(pool, connection)
+                raise
+            else:
+                return pool, connection
 
-    async def _take_idle(self) -> Connection | None:
-        while self._idle:
-            connection, since = self._idle.pop()
-            fresh = since > max(self._broken_at, time.monotonic() - IDLE_BEFORE_CHECK)
-            if not connection.closed and (fresh or _is_silent(connection)):
-                return connection
-            await _close(connection)
-        return None
+    async def _give_back(self, pool: Pool, connection: Connection) -> None:
+        if connection.pgconn.transaction_status in (
+            TransactionStatus.UNKNOWN,
+            TransactionStatus.ACTIVE,
+        ):
+            self._give_up(pool)
+        await pool.putconn(connection)
 
-    async def _put_back(self, connection: Connection) -> None:
-        if connection.closed:
-            # Where one broke, its neighbours may have broken too.
-            self._broken_at = time.monotonic()
-        if self._closed or connection.closed:
-            await _close(connection)
-        else:
-            self._idle.append((connection, time.monotonic()))
+    async def _open(self) -> Pool:
+        """A pool, after a direct try that raises psycopg.OperationalError where it fails."""
+        if self._closed:
+            raise PoolClosed("the connections are closed")
+        # Side by side and not one for all: a try that hangs must not hold up a later one.
+        async with self._direct_tries:
+            if self._pool is None:
+                connection = await Connection.connect(self._conninfo, autocommit=True)
+                await connection.close()
+        if self._pool is None and not self._closed:
+            # A transaction pooler hands every transaction to another server connection, where a
+            # prepared statement of an earlier one does not exist: so nothing is ever prepared.
+            self._pool = Pool(
+                self._conninfo,
+                connection_class=Connection,
+                kwargs={"autocommit": True, "prepare_threshold": None},
+                open=False,
+                min_size=0,
+                max_size=self._size,
+                timeout=QUEUE_TIMEOUT,
+                # With this, returning is left to a task of the pool's own, so that a caller who
+                # is cancelled while returning a connection cannot lose it and its place.
+                reset=_note_use,
+                # One more try, at once; its back-off would only add to the callers' own.
+                reconnect_timeout=0,
+                reconnect_failed=self._on_connect_failed,
+            )
+            await self._pool.open()
+        if self._pool is None:
+            raise PoolClosed("the connections were closed meanwhile")
+        return self._pool
+
+    async def _on_connect_failed(self, pool: Pool) -> None:
+        # While others work, as where the server has no place for one more, the callers in the
+        # queue wait for those.
+        if pool.get_stats()["pool_size"] == 0:
+            self._give_up(pool)
+
+    def _give_up(self, pool: Pool) -> None:
+        """Use this pool no more. Whoever waits in its queue is sent back to ``_take``."""
+        if self._pool is pool:
+            self._pool = None
+            closing = asyncio.create_task(pool.close())
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
 
 
-def _is_silent(connection: Connection) -> bool:
-    """Whether nothing waits to be read, as on every healthy idle connection.
-
-    What waits there is the end of the stream or the server's farewell.
-    """
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return not poll.poll(0)
-
-
-async def _close(connection: Connection) -> None:
-    with contextlib.suppress(psycopg.Error):
-        await connection.close()
+async def _note_use(connection: Connection) -> None:
+    connection.used_at = time.monotonic()

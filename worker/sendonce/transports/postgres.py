@@ -28,7 +28,7 @@ from sendonce.transports.base import (
     Template,
     TransportError,
 )
-from sendonce.transports.connections import ConnectionPool
+from sendonce.transports.connections import Connections
 
 #: Seconds after which a call counts as lost. Every call is short; one that hangs is a dead network.
 CALL_TIMEOUT = 15.0
@@ -120,7 +120,7 @@ class PostgresTransport:
     """Calls the worker's functions over psycopg; each call is a transaction of its own."""
 
     def __init__(self, url: str, *, connections: int) -> None:
-        self._pool = ConnectionPool(url, connections)
+        self._connections = Connections(url, connections)
 
     async def claim_messages(
         self, worker: str, account_id: str | None, limit: int
@@ -187,7 +187,7 @@ class PostgresTransport:
         return [f"function public.{name} {reason}" for name, reason in rows if reason is not None]
 
     async def close(self) -> None:
-        await self._pool.close()
+        await self._connections.close()
 
     async def _call(self, function: str, *arguments: Any) -> Any:
         rows = await self._rows(_STATEMENTS[function], arguments)
@@ -195,7 +195,7 @@ class PostgresTransport:
 
     async def _rows(self, statement: str, arguments: Sequence[Any]) -> list[tuple[Any, ...]]:
         try:
-            async with asyncio.timeout(CALL_TIMEOUT), self._pool.connection() as connection:
+            async with asyncio.timeout(CALL_TIMEOUT), self._connections.connection() as connection:
                 cursor = await connection.execute(statement, arguments)
                 return await cursor.fetchall()
         except TimeoutError:

@@ -88,3 +88,6 @@ def set_up_logs(*, log_format: str, level: str, secrets: Iterable[str]) -> None:
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processor=renderer)
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # The connection pool warns of every try and every connection; the worker says the same once,
+    # when the database goes away and when it is back.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
