@@ -25,6 +25,7 @@
 --     outcome_unknown, skipped, cancelled (needs the standing clock for outcome_unknown)
 --   core.differences(campaign): what differs between its counters and its rows; no row when all is well
 --   core.member(org, role) makes a user; core.become(role, user) and core.become_owner()
+--   core.walk(steps, organization, campaigns), core.drain(campaigns): a long walk by chance, and its end
 --   core.keep(name, value), core.kept(name): values for `do` blocks, where psql has no variables
 
 create schema core;
@@ -529,4 +530,150 @@ as $$
     from public.campaigns c
     join public.provider_accounts a on a.id = c.account_id
     where c.id = _campaign_id;
+$$;
+
+-- A walk by chance through everything that can happen to the entries of these campaigns, for as many
+-- steps; setseed() decides which walk. Returns what differs between counters and rows after any step.
+-- Where the file has a table `seen (status)`, the statuses met on the way are noted there.
+create function core.walk(_steps integer, _organization_id uuid, _campaigns uuid[])
+returns table (step integer, did text, difference text)
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    _dice double precision;
+    _entry public.send_queue;
+    _campaign_id uuid;
+begin
+    for _step in 1.._steps loop
+        _dice := random();
+        _campaign_id := _campaigns[1 + floor(random() * cardinality(_campaigns))::integer];
+        select q.* into _entry from public.send_queue q where q.campaign_id = _campaign_id order by random() limit 1;
+        did := null;
+        case
+            when _dice < 0.15 then
+                did := 'claim';
+                perform core.claim(_campaign_id, 1 + floor(random() * 8)::integer);
+            when _dice < 0.35 then
+                did := 'dispatch';
+                perform core.dispatch(k.id)
+                from public.claims k
+                where k.account_id = _entry.account_id and k.expires_at > sendonce.now()
+                order by random()
+                limit 1;
+            when _dice < 0.65 then
+                did := 'result';
+                perform core.result(
+                    q.id, (array['accepted', 'accepted', 'rejected', 'not_sent', 'ambiguous'])[1 + floor(random() * 5)::integer],
+                    jsonb_build_object('code', (array['135000', '131016', '131049', '131050', null])[1 + floor(random() * 5)::integer]),
+                    coalesce(q.claim_id, 987654321), greatest(1, q.attempt - floor(random() * 1.2)::integer)
+                )
+                from public.send_queue q
+                where q.campaign_id = _campaign_id and q.attempt > 0
+                order by random()
+                limit 3;
+            when _dice < 0.85 then
+                did := 'report';
+                perform core.report(
+                    q.id, (array['sent', 'delivered', 'read', 'failed'])[1 + floor(random() * 4)::integer], '{}', greatest(1, q.attempt - floor(random() * 1.2)::integer)
+                )
+                from public.send_queue q
+                where q.campaign_id = _campaign_id and q.attempt > 0
+                order by random()
+                limit 2;
+            when _dice < 0.88 then
+                did := 'time';
+                perform core.advance(interval '30 seconds' * random() * 10);
+                perform public.expire_claims(2);
+            when _dice < 0.90 then
+                did := 'settle';
+                perform core.advance('11 minutes');
+                perform public.settle_overdue_unknown(2);
+            when _dice < 0.93 then
+                did := 'release';
+                perform public.release_claim(k.id) from public.claims k where k.account_id = _entry.account_id order by random() limit 1;
+            when _dice < 0.95 then
+                did := 'suppress';
+                insert into public.suppressions (organization_id, recipient, scope, reason)
+                values (_organization_id, _entry.recipient, 'all', 'walk')
+                on conflict do nothing;
+            when _dice < 0.97 then
+                did := 'pause or resume';
+                if core.campaign_status(_campaign_id) = 'running' then
+                    perform public.pause_campaign(_campaign_id, 'walk');
+                elsif core.campaign_status(_campaign_id) = 'paused' then
+                    perform public.resume_campaign(_campaign_id);
+                end if;
+            when _dice < 0.98 then
+                did := 'resume account';
+                perform public.resume_account(_entry.account_id);
+            when _dice < 0.981 then
+                did := 'cancel';
+                if core.campaign_status(_campaign_id) in ('running', 'paused') then
+                    perform public.cancel_campaign(_campaign_id);
+                end if;
+            else
+                did := 'sweep';
+                perform public.sweep_cancelled(3);
+                perform public.sweep_reports(3);
+        end case;
+        step := _step;
+        if to_regclass('pg_temp.seen') is not null then
+            insert into pg_temp.seen select distinct q.status from public.send_queue q on conflict do nothing;
+        end if;
+        for difference in select core.differences(c.id) from unnest(_campaigns) c (id) loop
+            return next;
+        end loop;
+    end loop;
+end;
+$$;
+
+-- What workers do in the end, until nothing moves any more: every claim runs out, every unknown outcome
+-- is given up, everything that may go goes and is accepted.
+create function core.drain(_campaigns uuid[])
+returns integer
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    _campaign record;
+    _claim_id bigint;
+    _moved integer;
+    _rounds integer := 0;
+begin
+    loop
+        _rounds := _rounds + 1;
+        _moved := 0;
+        perform core.advance('3 days');
+        while (public.expire_claims() ->> 'more')::boolean loop
+        end loop;
+        perform core.advance('1 day');
+        while (public.settle_overdue_unknown() ->> 'more')::boolean loop
+        end loop;
+        while (public.sweep_cancelled() ->> 'more')::boolean loop
+        end loop;
+        for _campaign in select c.id, c.status, c.account_id from public.campaigns c where c.id = any (_campaigns) order by c.id loop
+            perform public.resume_account(_campaign.account_id);
+            if _campaign.status = 'paused' then
+                perform public.resume_campaign(_campaign.id);
+            end if;
+            _claim_id := core.hand_out(_campaign.id);
+            continue when _claim_id is null;
+            _moved := _moved + 1;
+            perform public.record_results(k.id, (
+                select jsonb_agg(jsonb_build_object(
+                    'entry_id', q.id, 'attempt', q.attempt, 'outcome', 'accepted', 'provider_message_id', core.wamid(q.id, q.attempt)
+                ))
+                from public.send_queue q
+                where q.id = any (k.dispatched)
+            ))
+            from public.claims k
+            where k.id = _claim_id and cardinality(k.dispatched) > 0;
+        end loop;
+        exit when _moved = 0 or _rounds > 100;
+    end loop;
+    return _rounds;
+end;
 $$;
