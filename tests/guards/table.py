@@ -622,6 +622,24 @@ _LEASES: Final = (
         replaced=((_EXPIRE, "q.id = any (k.dispatched) as dispatched", "false as dispatched"),),
     ),
     Mutation(
+        "no second send, whatever the walk: what was dispatched is never ready by itself",
+        "every_contact_ends_in_exactly_one_final_state",
+        replaced=((_EXPIRE, "q.id = any (k.dispatched) as dispatched", "false as dispatched"),),
+    ),
+    Mutation(
+        "no second send, whatever the walk: an ambiguous outcome is never ready by itself",
+        "every_contact_ends_in_exactly_one_final_state",
+        replaced=(
+            (
+                _RECORD,
+                "when l.outcome = 'unknown' then case when l.in_hand then "
+                "'unknown'::public.entry_status end",
+                "when l.outcome = 'unknown' then case when l.in_hand then "
+                "'ready'::public.entry_status end",
+            ),
+        ),
+    ),
+    Mutation(
         "expire: ten lost claims fail an entry",
         "ten_lost_claims_fail_an_entry",
         replaced=(

@@ -1,7 +1,7 @@
 -- Whatever happened on the way, when workers have done what they do in the end, nobody is left behind:
 -- each contact is sent, failed, skipped or cancelled, each with its reason, and each campaign has ended.
 begin;
-select plan(13);
+select plan(16);
 
 select core.set_clock();
 select core.organization() as organization
@@ -9,6 +9,48 @@ select core.organization() as organization
 select core.price(:'organization', 0.05);
 select core.account(:'organization') as account, core.account(:'organization', '{"maximum_rate": 50}') as slow, core.template(:'organization') as template
 \gset
+-- Two witnesses, who look at every move: whoever is handed out again while an earlier attempt may have
+-- gone out, and every attempt that ever got leave to go.
+create temporary table sent_again (entry_id bigint, attempt integer, earlier integer, outcome public.message_outcome) on commit drop;
+create temporary table dispatched_ever (entry_id bigint, attempt integer) on commit drop;
+create function pg_temp.witness_a_claim()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    insert into pg_temp.sent_again
+    select new.id, new.attempt, m.attempt, m.outcome
+    from public.messages m
+    where m.entry_id = new.id and m.outcome in ('unknown', 'accepted');
+    return null;
+end;
+$$;
+create trigger witness_a_claim
+after update on send_queue
+for each row
+when (new.status = 'processing' and old.status <> 'processing')
+execute function pg_temp.witness_a_claim();
+create function pg_temp.witness_a_dispatch()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    insert into pg_temp.dispatched_ever
+    select q.id, q.attempt
+    from public.send_queue q
+    where q.id = any (new.dispatched) and q.id <> all (old.dispatched);
+    return null;
+end;
+$$;
+create trigger witness_a_dispatch
+after update on claims
+for each row
+execute function pg_temp.witness_a_dispatch();
+
 create temporary table walked on commit drop as
 select core.campaign(case n % 2 when 0 then :'account' else :'slow' end::uuid, :'template', 40) as campaign_id
 from generate_series(1, 6) n;
@@ -34,6 +76,12 @@ select is_empty('select core.differences(campaign_id) from walked', 'the numbers
 select is_empty(
     'select m.entry_id from messages m join send_queue q on q.id = m.entry_id where m.outcome = ''accepted'' and q.status <> ''sent''',
     'whatever was accepted is sent'
+);
+select is_empty('select * from sent_again', 'nobody was handed out again whom an earlier attempt may have reached');
+select cmp_ok((select count(*) from dispatched_ever), '>', 80::bigint, 'of the attempts that got leave to go');
+select is_empty(
+    'select d.* from dispatched_ever d where not exists (select from messages m where m.entry_id = d.entry_id and m.attempt = d.attempt)',
+    'each is on record'
 );
 select is_empty('select * from verify_invariants()', 'and verify_invariants finds nothing');
 
