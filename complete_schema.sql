@@ -2098,7 +2098,7 @@ as $$
 begin
     return (
         select g.daily_recipients - (
-            select count(*) from sendonce.limit_group_recipients r
+            select count(*)::integer from sendonce.limit_group_recipients r
             where r.limit_group_id = g.id and r.last_dispatched_at > _now - interval '24 hours'
         )
         from public.limit_groups g

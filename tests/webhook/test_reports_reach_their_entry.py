@@ -69,7 +69,7 @@ def sent(connection: Connection) -> Sent:
         "select public.upsert_account(%s, 'whatsapp', %s, 'Shop', %s)",
         organization,
         SENDER,
-        Jsonb({"app": APP}),
+        Jsonb({"app": APP, "maximum_rate": None}),
     )
     template = _one(
         connection,
@@ -92,7 +92,8 @@ def sent(connection: Connection) -> Sent:
     entries = claim["entries"]
     assert [entry["recipient"] for entry in entries] == list(_PEOPLE)
     ids = [entry["entry_id"] for entry in entries]
-    _one(connection, "select public.begin_dispatch(%s, %s)", claim["claim_id"], ids)
+    answer = _one(connection, "select public.begin_dispatch(%s, %s)", claim["claim_id"], ids)
+    assert answer["dispatched"] == ids
     results = [
         {
             "entry_id": entry["entry_id"],
