@@ -78,9 +78,13 @@ class Call:
 class World:
     """A database with the fixtures, a clock that tests move, and sessions in it."""
 
-    def __init__(self, database: Database) -> None:
-        """Load the fixtures, and a clock that runs ahead by what `advance` says."""
+    def __init__(self, database: Database, *, longest_wait: str = "20s") -> None:
+        """Load the fixtures, and a clock that runs ahead by what `advance` says.
+
+        `longest_wait`: how long a call may wait for a lock until it fails.
+        """
         self._database = database
+        self._longest_wait = longest_wait
         self._sessions: list[Connection] = []
         self.owner = self.session()
         self.owner.execute(FIXTURES.read_bytes())
@@ -103,7 +107,7 @@ class World:
         """Open another session, in autocommit mode; inside `transaction()` it is not."""
         session = self._database.connect()
         # A wait that should not be must fail the test, not hang it.
-        session.execute("set lock_timeout = '20s'")
+        session.execute("select set_config('lock_timeout', %s, false)", [self._longest_wait])
         self._sessions.append(session)
         return session
 

@@ -78,8 +78,9 @@ def test_two_workers_looking_through_idle_accounts_do_not_deadlock(
 ) -> None:
     """Accounts with a running campaign and nothing to hand out, looked at in opposite orders.
 
-    The order is chance, so it is seeded, with enough pairs of seeds that half of them give opposite
-    orders. A third session holds all until both workers have come to their first one.
+    The order is chance, so it is seeded, with enough pairs of seeds for every pair of orders. A
+    third session holds one of the two: where the first worker begins with that and the second with
+    the other, each would hold what the other wants as soon as it is let go.
     """
     campaigns = [world.campaign(1), world.campaign(1)]
     for campaign in campaigns:
@@ -95,13 +96,12 @@ def test_two_workers_looking_through_idle_accounts_do_not_deadlock(
         for number, worker in enumerate(workers):
             worker.execute("select setseed(%s)", [(2 * pair + number) / 100])
         with holder.transaction():
-            holder.execute(f"select from {locked} order by id for no key update")
-            calls = [
-                world.call(worker, "select claim_messages(%s, null, 10)", f"worker-{number}")
-                for number, worker in enumerate(workers)
-            ]
-            for call in calls:
-                call.waits_or_returned(world.owner)
+            holder.execute(f"select from {locked} order by id limit 1 for no key update")
+            calls = []
+            for number, worker in enumerate(workers):
+                claim = "select claim_messages(%s, null, 10)"
+                calls.append(world.call(worker, claim, f"worker-{number}"))
+                calls[-1].waits_or_returned(world.owner)
         for call in calls:
             assert call.result()["claim_id"] is None
     world.sound(*campaigns)
@@ -245,6 +245,23 @@ def test_a_release_and_a_result_of_one_claim_at_the_same_instant(world: World) -
         waiting = world.call(worker, RECORD, claim, results(result(one, "accepted")))
         waiting.blocked_by(stopping, world.owner)
     assert waiting.result()["claim_open"] is False
+    assert [world.state(entry) for entry in (one, two, three)] == ["sent", "ready", "ready"]
+    assert world.value("select count(*) from claims") == 0
+    world.sound(campaign)
+
+
+def test_a_release_waits_for_the_result_and_leaves_no_claim_behind(world: World) -> None:
+    """It must not write back what the claim held before the result."""
+    campaign = world.campaign(3)
+    claim = world.value(CLAIM, "worker-1", campaign, 3)["claim_id"]
+    one, two, three = world.entries(campaign)
+    world.value(DISPATCH, claim, [one])
+    worker, stopping = world.session(), world.session()
+    with worker.transaction():
+        worker.execute(RECORD, [claim, results(result(one, "accepted"))])
+        waiting = world.call(stopping, "select release_claim(%s)", claim)
+        waiting.blocked_by(worker, world.owner)
+    assert waiting.result() == {"released": 2, "claim_open": False}
     assert [world.state(entry) for entry in (one, two, three)] == ["sent", "ready", "ready"]
     assert world.value("select count(*) from claims") == 0
     world.sound(campaign)
