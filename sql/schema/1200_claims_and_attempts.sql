@@ -209,22 +209,24 @@ declare
     _rates numeric[];
     _events public.charge_event[];
 begin
-    -- One look at the price list per campaign, not per attempt; the answers in the order of _attempts.
-    select array_agg(price.rate order by source.ordinals[price.place]), array_agg(price.charge_on order by source.ordinals[price.place])
-    into _rates, _events
-    from (
-        select
-            told.organization_id, told.account_id, told.campaign_id, told.template_id,
-            array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
-        from (select a.*, row_number() over () as ordinal from unnest(_attempts) a) told
-        group by told.organization_id, told.account_id, told.campaign_id, told.template_id
-    ) source
-    join public.provider_accounts account on account.id = source.account_id
-    left join public.campaigns c on c.id = source.campaign_id
-    join public.templates t on t.id = coalesce(c.template_id, source.template_id)
-    cross join lateral sendonce.price_recipients(
-        source.organization_id, account.provider, t.category, coalesce(c.currency, account.currency), source.recipients, source.claimed_ats
-    ) price;
+    if exists (select from public.rates) then
+        -- One look at the price list per campaign, not per attempt; the answers in the order of _attempts.
+        select array_agg(price.rate order by source.ordinals[price.place]), array_agg(price.charge_on order by source.ordinals[price.place])
+        into _rates, _events
+        from (
+            select
+                told.organization_id, told.account_id, told.campaign_id, told.template_id,
+                array_agg(told.ordinal) as ordinals, array_agg(told.recipient) as recipients, array_agg(told.claimed_at) as claimed_ats
+            from (select a.*, row_number() over () as ordinal from unnest(_attempts) a) told
+            group by told.organization_id, told.account_id, told.campaign_id, told.template_id
+        ) source
+        join public.provider_accounts account on account.id = source.account_id
+        left join public.campaigns c on c.id = source.campaign_id
+        join public.templates t on t.id = coalesce(c.template_id, source.template_id)
+        cross join lateral sendonce.price_recipients(
+            source.organization_id, account.provider, t.category, coalesce(c.currency, account.currency), source.recipients, source.claimed_ats
+        ) price;
+    end if;
 
     insert into public.messages as m (
         entry_id, attempt, organization_id, account_id, campaign_id, worker, claimed_at, outcome, provider_message_id,
