@@ -168,7 +168,7 @@ begin
             errcode = 'SO007',
             message = format('a %s campaign cannot become %s', old.status, new.status),
             detail = format('Campaign %s.', old.id),
-            hint = 'docs/SENDING.md draws the states. clone_campaign makes a fresh draft of an ended campaign.';
+            hint = 'Use start_campaign, pause_campaign, resume_campaign and cancel_campaign; clone_campaign makes a fresh draft of an ended one.';
     end if;
     return new;
 end;

@@ -80,7 +80,7 @@ begin
         errcode = 'SO007',
         message = format('an entry cannot go from %s to %s', _from, _to),
         detail = format('Entry %s: %s', _entry_id, _why),
-        hint = 'Call the functions in docs/REFERENCE.md; a failed entry is sent again by retry_failed only.';
+        hint = 'Call the functions in schema public; a failed entry is sent again by retry_failed only.';
 end;
 $$;
 

@@ -827,7 +827,7 @@ begin
             errcode = 'SO007',
             message = format('a %s campaign cannot become %s', old.status, new.status),
             detail = format('Campaign %s.', old.id),
-            hint = 'docs/SENDING.md draws the states. clone_campaign makes a fresh draft of an ended campaign.';
+            hint = 'Use start_campaign, pause_campaign, resume_campaign and cancel_campaign; clone_campaign makes a fresh draft of an ended one.';
     end if;
     return new;
 end;
@@ -1034,7 +1034,7 @@ begin
         errcode = 'SO007',
         message = format('an entry cannot go from %s to %s', _from, _to),
         detail = format('Entry %s: %s', _entry_id, _why),
-        hint = 'Call the functions in docs/REFERENCE.md; a failed entry is sent again by retry_failed only.';
+        hint = 'Call the functions in schema public; a failed entry is sent again by retry_failed only.';
 end;
 $$;
 
