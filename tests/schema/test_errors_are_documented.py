@@ -1,4 +1,4 @@
-"""Every SQLSTATE that the schema raises stands in docs/ERRORS.md, and none that it does not raise."""
+"""Every SQLSTATE that the schema raises stands in docs/ERRORS.md, and no other."""
 
 import re
 from pathlib import Path
