@@ -627,8 +627,8 @@ _LEASES: Final = (
         replaced=((_EXPIRE, "q.id = any (k.dispatched) as dispatched", "false as dispatched"),),
     ),
     Mutation(
-        "no second send, whatever the walk: an ambiguous outcome is never ready by itself",
-        "every_contact_ends_in_exactly_one_final_state",
+        "record: an ambiguous outcome is never ready by itself",
+        "late_news_other_than_evidence_moves_only_what_waits_for_it",
         replaced=(
             (
                 _RECORD,

@@ -20,10 +20,12 @@ volatile
 set search_path = ''
 as $$
 begin
+    -- Only a rejection or "not sent" makes an attempt that got leave to go one that reached nobody.
     insert into pg_temp.sent_again
-    select new.id, new.attempt, m.attempt, m.outcome
-    from public.messages m
-    where m.entry_id = new.id and m.outcome in ('unknown', 'accepted');
+    select new.id, new.attempt, d.attempt, m.outcome
+    from pg_temp.dispatched_ever d
+    left join public.messages m on m.entry_id = d.entry_id and m.attempt = d.attempt
+    where d.entry_id = new.id and d.attempt < new.attempt and coalesce(m.outcome not in ('rejected', 'not_sent'), true);
     return null;
 end;
 $$;
@@ -78,7 +80,7 @@ select is_empty(
     'whatever was accepted is sent'
 );
 select is_empty('select * from sent_again', 'nobody was handed out again whom an earlier attempt may have reached');
-select cmp_ok((select count(*) from dispatched_ever), '>', 80::bigint, 'of the attempts that got leave to go');
+select cmp_ok((select count(*) from dispatched_ever), '>', 20::bigint, 'of the attempts that got leave to go');
 select is_empty(
     'select d.* from dispatched_ever d where not exists (select from messages m where m.entry_id = d.entry_id and m.attempt = d.attempt)',
     'each is on record'
