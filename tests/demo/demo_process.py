@@ -34,6 +34,8 @@ class DemoProcess:
                 env={**os.environ, "TMPDIR": str(self.temporary)},
                 # A group of its own, as in a terminal.
                 start_new_session=True,
+                # Tests run in the background ignore Ctrl-C; a terminal's demo does not.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
 
     @property
