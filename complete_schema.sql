@@ -1519,6 +1519,18 @@ comment on function public.increment_campaign_undelivered(uuid, integer) is
 
 create sequence sendonce.claim_ids as bigint;
 
+-- Emptied by the server itself whenever it recovers from a crash, and empty on a standby that takes over:
+-- just then the sequence may have fallen back behind ids that workers hold in memory.
+create unlogged table sendonce.no_crash_since (
+    only_row boolean primary key default true,
+    constraint there_is_one_mark check (only_row)
+);
+
+comment on table sendonce.no_crash_since is
+    'Has a row as long as the server has not crashed: claims need not reach the disk before their ids are given out, so a crash may lose both.';
+
+insert into sendonce.no_crash_since default values;
+
 comment on sequence sendonce.claim_ids is 'Ids of claims: drawn before the entries are moved, never used again.';
 
 create table public.claims (
@@ -1905,6 +1917,33 @@ $$;
 comment on function sendonce.pause_after_failover() is
     'Called first by claim_messages. Pauses every account and returns true when this is not the physical database of the last look; otherwise returns false.';
 
+create function sendonce.outrun_lost_claims()
+returns boolean
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    -- Far more than the claims of the second or so that a crash can lose.
+    _leap constant bigint := 1000000::bigint;
+begin
+    if exists (select from sendonce.no_crash_since) then
+        return false;
+    end if;
+    -- One session leaps; the others wait for it here and find the mark.
+    perform from sendonce.database_identity d for no key update;
+    if exists (select from sendonce.no_crash_since) then
+        return false;
+    end if;
+    perform setval('sendonce.claim_ids', nextval('sendonce.claim_ids') + _leap);
+    insert into sendonce.no_crash_since default values;
+    return true;
+end;
+$$;
+
+comment on function sendonce.outrun_lost_claims() is
+    'Called first by claim_messages. After a crash moves the ids of claims beyond all that were given out before it, and returns true: this transaction must reach the disk.';
+
 -- One claim from one account, whose lock the caller holds.
 create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
 returns jsonb
@@ -2135,6 +2174,10 @@ begin
     -- Nothing has left yet, so a claim lost in a crash costs nothing; and the account's lock is not
     -- held while a disk writes.
     perform set_config('synchronous_commit', 'off', true);
+    -- But a worker from before the crash must never find its lost claim's id on somebody else's claim.
+    if sendonce.outrun_lost_claims() then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
     if sendonce.pause_after_failover() then
         return jsonb_build_object('claim_id', null, 'wait_seconds', 5, 'entries', '[]'::jsonb);
     end if;
@@ -6651,7 +6694,7 @@ begin
         execute format('grant select on table public.%I to authenticated, service_role', _table);
     end loop;
 
-    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers'] loop
+    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers', 'no_crash_since'] loop
         execute format('revoke all on table sendonce.%I from public, anon, authenticated, service_role, sendonce_worker', _table);
     end loop;
 

@@ -2,6 +2,18 @@
 
 create sequence sendonce.claim_ids as bigint;
 
+-- Emptied by the server itself whenever it recovers from a crash, and empty on a standby that takes over:
+-- just then the sequence may have fallen back behind ids that workers hold in memory.
+create unlogged table sendonce.no_crash_since (
+    only_row boolean primary key default true,
+    constraint there_is_one_mark check (only_row)
+);
+
+comment on table sendonce.no_crash_since is
+    'Has a row as long as the server has not crashed: claims need not reach the disk before their ids are given out, so a crash may lose both.';
+
+insert into sendonce.no_crash_since default values;
+
 comment on sequence sendonce.claim_ids is 'Ids of claims: drawn before the entries are moved, never used again.';
 
 create table public.claims (

@@ -75,6 +75,33 @@ $$;
 comment on function sendonce.pause_after_failover() is
     'Called first by claim_messages. Pauses every account and returns true when this is not the physical database of the last look; otherwise returns false.';
 
+create function sendonce.outrun_lost_claims()
+returns boolean
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    -- Far more than the claims of the second or so that a crash can lose.
+    _leap constant bigint := 1000000::bigint;
+begin
+    if exists (select from sendonce.no_crash_since) then
+        return false;
+    end if;
+    -- One session leaps; the others wait for it here and find the mark.
+    perform from sendonce.database_identity d for no key update;
+    if exists (select from sendonce.no_crash_since) then
+        return false;
+    end if;
+    perform setval('sendonce.claim_ids', nextval('sendonce.claim_ids') + _leap);
+    insert into sendonce.no_crash_since default values;
+    return true;
+end;
+$$;
+
+comment on function sendonce.outrun_lost_claims() is
+    'Called first by claim_messages. After a crash moves the ids of claims beyond all that were given out before it, and returns true: this transaction must reach the disk.';
+
 -- One claim from one account, whose lock the caller holds.
 create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
 returns jsonb
@@ -305,6 +332,10 @@ begin
     -- Nothing has left yet, so a claim lost in a crash costs nothing; and the account's lock is not
     -- held while a disk writes.
     perform set_config('synchronous_commit', 'off', true);
+    -- But a worker from before the crash must never find its lost claim's id on somebody else's claim.
+    if sendonce.outrun_lost_claims() then
+        perform set_config('synchronous_commit', 'on', true);
+    end if;
     if sendonce.pause_after_failover() then
         return jsonb_build_object('claim_id', null, 'wait_seconds', 5, 'entries', '[]'::jsonb);
     end if;

@@ -617,6 +617,11 @@ _LEASES: Final = (
         replaced=((_EXPIRE, "where k.expires_at <= _now", "where true"),),
     ),
     Mutation(
+        "after a crash the ids of claims leap beyond those given out before it",
+        "after_a_crash_no_claim_gets_an_id_given_out_before",
+        replaced=((_CHOOSE, "if sendonce.outrun_lost_claims() then", "if false then"),),
+    ),
+    Mutation(
         "expire: what was dispatched is unknown and never ready",
         "an_expired_claim_returns_what_was_not_dispatched",
         replaced=((_EXPIRE, "q.id = any (k.dispatched) as dispatched", "false as dispatched"),),
