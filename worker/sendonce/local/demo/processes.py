@@ -40,8 +40,10 @@ class Processes:
 
     def begin(self, program: Program) -> Future[Any]:
         """Begin to start a program; the future's result is there when it answers."""
-        future = self._pool.submit(program.start)
-        self._begun.append((program, future))
+        # A thread that runs before its program is on the list would be nobody's to end.
+        with _postponed():
+            future = self._pool.submit(program.start)
+            self._begun.append((program, future))
         return future
 
     def start(self, program: Program) -> None:
@@ -50,8 +52,11 @@ class Processes:
 
     def restart(self, program: Program) -> None:
         """Start again a program that was begun here and has ended."""
-        future = self._pool.submit(program.start)
-        self._begun = [(begun, future if begun is program else old) for begun, old in self._begun]
+        with _postponed():
+            future = self._pool.submit(program.start)
+            self._begun = [
+                (begun, future if begun is program else old) for begun, old in self._begun
+            ]
         future.result()
 
     def __enter__(self) -> Self:
@@ -88,6 +93,21 @@ def interruptible() -> Iterator[None]:
 
     with _handlers(interrupt, but_not=(signal.SIGINT,)):
         yield
+
+
+@contextlib.contextmanager
+def _postponed() -> Iterator[None]:
+    """Let an interruption that comes inside the block take effect at its end."""
+    came = False
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    with _handlers(remember):
+        yield
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
