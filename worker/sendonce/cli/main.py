@@ -11,9 +11,27 @@ import typer
 
 from sendonce.errors import CommandError
 
-#: Every command has a file of the same name beside this one, with a function ``register(app)``
-#: that adds it; dashes are underscores there. A command whose file is not installed is left out.
-COMMANDS = ("worker", "simulator", "demo")
+#: Every command, or group of commands, has a file beside this one with a function
+#: ``register(app)`` that adds it. In the order in which the help lists them.
+COMMANDS = (
+    "install",
+    "organization",
+    "account",
+    "template",
+    "campaign",
+    "import_contacts",
+    "send",
+    "queue",
+    "unknown",
+    "suppress",
+    "check",
+    "repair",
+    "verify",
+    "doctor",
+    "worker",
+    "simulator",
+    "demo",
+)
 
 app = typer.Typer(
     name="sendonce",
@@ -45,9 +63,8 @@ def _options(
 
 def _register_commands() -> None:
     for name in COMMANDS:
-        file = name.replace("-", "_")
-        if importlib.util.find_spec(f"sendonce.cli.{file}") is not None:
-            importlib.import_module(f"sendonce.cli.{file}").register(app)
+        if importlib.util.find_spec(f"sendonce.cli.{name}") is not None:
+            importlib.import_module(f"sendonce.cli.{name}").register(app)
 
 
 _register_commands()
