@@ -61,8 +61,9 @@ lock: $(DEV_READY) ## resolve pyproject.toml into the two lock files anew
 setup: $(DEV_READY) ## make .venv from the lock files
 
 .PHONY: generate
-generate: $(RUNTIME_READY) ## build complete_schema.sql and the initial migration from sql/schema
+generate: $(RUNTIME_READY) ## build complete_schema.sql, the initial migration and docs/COMMANDS.md
 	@$(VENV)/python sql/generate.py
+	@$(VENV)/python docs/generate.py
 
 # Programs that only the tests need: Debian's (PostgreSQL 15, pgTAP, pg_prove, plpgsql_check) and
 # npm's (the Supabase CLI, PostgreSQL 17). Where they are there already nothing is fetched.
@@ -91,6 +92,7 @@ lint: $(DEV_READY) ## style and types of Python, SQL and TypeScript
 .PHONY: generated
 generated: $(RUNTIME_READY) ## fail where a generated file is out of date
 	@$(VENV)/python sql/generate.py --check
+	@$(VENV)/python docs/generate.py --check
 
 .PHONY: pgtap
 pgtap: $(DEV_READY) tools ## behaviour of the schema, by pg_prove; SERVER=15|17|18|all chooses
