@@ -4393,7 +4393,7 @@ $$;
 
 comment on function sendonce.create_campaign(uuid, text, uuid, uuid, jsonb) is 'Called through public.create_campaign, which documents it.';
 
-create function sendonce.add_recipients(_campaign_id uuid, _recipients jsonb)
+create function sendonce.add_recipients(_campaign_id uuid, _recipients jsonb, _dry_run boolean default false)
 returns jsonb
 language plpgsql
 volatile
@@ -4413,6 +4413,9 @@ declare
     _cost numeric;
 begin
     _campaign := sendonce.campaign_for(_campaign_id, 'operator');
+    if _dry_run is null then
+        perform sendonce.raise_invalid('a dry run is true or false', '_dry_run is null.', 'Leave it out to add the recipients.');
+    end if;
     if jsonb_typeof(_recipients) is distinct from 'array' then
         perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001", "variables": {}}].');
     end if;
@@ -4422,7 +4425,10 @@ begin
     end if;
 
     -- Recipients are frozen at start, which takes this same lock: no chunk can commit behind the cursor's back.
-    _campaign := sendonce.lock_campaign(_campaign_id);
+    -- A dry run commits nothing, and holds up nobody.
+    if not _dry_run then
+        _campaign := sendonce.lock_campaign(_campaign_id);
+    end if;
     if _campaign.status not in ('draft', 'scheduled') then
         perform sendonce.raise_wrong_state(_campaign, 'add recipients to', 'draft or scheduled; clone_campaign makes a draft for more people');
     end if;
@@ -4446,13 +4452,9 @@ begin
             end as problem
         from given g
     ),
-    added as (
-        insert into public.send_queue (organization_id, account_id, campaign_id, recipient, variables, status, error_class, settled_at)
-        select
-            _campaign.organization_id, _campaign.account_id, _campaign_id, j.recipient, j.variables,
-            case when s.recipient is null then 'ready'::public.entry_status else 'skipped' end,
-            case when s.recipient is not null then 'suppressed' end,
-            case when s.recipient is not null then sendonce.now() end
+    -- Not materialized: each of its two readers has a constant condition, so that only one of them runs.
+    good as not materialized (
+        select j.recipient, j.variables, s.recipient is not null as suppressed
         from (
             select distinct on (j.recipient) j.recipient, j.variables
             from judged j
@@ -4462,10 +4464,30 @@ begin
         left join public.suppressions s
             on s.organization_id = _campaign.organization_id and s.recipient = j.recipient
             and s.scope = any (_scopes)
+    ),
+    inserted as (
+        insert into public.send_queue (organization_id, account_id, campaign_id, recipient, variables, status, error_class, settled_at)
+        select
+            _campaign.organization_id, _campaign.account_id, _campaign_id, g.recipient, g.variables,
+            case when g.suppressed then 'skipped'::public.entry_status else 'ready' end,
+            case when g.suppressed then 'suppressed' end,
+            case when g.suppressed then sendonce.now() end
+        from good g
+        where not _dry_run
         -- In recipient order, or two imports that overlap would wait for each other.
-        order by j.recipient
+        order by g.recipient
         on conflict (campaign_id, recipient) where campaign_id is not null do nothing
-        returning recipient, status, units
+        returning recipient, status = 'skipped' as suppressed, units
+    ),
+    added as (
+        select i.recipient, i.suppressed, i.units
+        from inserted i
+        union all
+        -- What an insert would have added; every new entry is one unit.
+        select g.recipient, g.suppressed, 1::smallint
+        from good g
+        where _dry_run
+            and not exists (select from public.send_queue q where q.campaign_id = _campaign_id and q.recipient = g.recipient)
     )
     select
         coalesce(
@@ -4474,13 +4496,13 @@ begin
             '[]'
         ),
         (select count(*)::integer from added),
-        (select count(*)::integer from added a where a.status = 'skipped'),
+        (select count(*)::integer from added a where a.suppressed),
         (
             select sum(price.rate * priced.units[price.place])
             from (
                 select array_agg(a.recipient) as recipients, array_agg(a.units) as units, array_agg(_now) as at
                 from added a
-                where a.status = 'ready'
+                where not a.suppressed
             ) priced
             cross join lateral sendonce.price_recipients(
                 _campaign.organization_id, _account.provider, _template.category, _campaign.currency, priced.recipients, priced.at
@@ -4489,19 +4511,20 @@ begin
     into _rejected, _added, _suppressed, _cost
     from judged j;
 
-    if _cost > 0 then
+    if _cost > 0 and not _dry_run then
         update public.campaigns c set estimated_cost = c.estimated_cost + _cost where c.id = _campaign_id;
     end if;
     return jsonb_build_object(
         'added', _added,
         'duplicate', _rows - _added - jsonb_array_length(_rejected),
         'suppressed', _suppressed,
-        'rejected', _rejected
+        'rejected', _rejected,
+        'estimated_cost', coalesce(_cost, 0)
     );
 end;
 $$;
 
-comment on function sendonce.add_recipients(uuid, jsonb) is 'Called through public.add_recipients, which documents it.';
+comment on function sendonce.add_recipients(uuid, jsonb, boolean) is 'Called through public.add_recipients, which documents it.';
 
 create function sendonce.start_campaign(_campaign_id uuid, _at timestamptz default null)
 returns jsonb
@@ -5088,6 +5111,87 @@ end;
 $$;
 
 comment on function sendonce.suppress(uuid, text, text, text) is 'Called through public.suppress, which documents it.';
+
+create function sendonce.suppress_recipients(_organization_id uuid, _recipients jsonb, _scope text, _reason text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _rows integer;
+    _rejected jsonb;
+    _added integer;
+    _already integer;
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    if _scope is null or _scope not in ('marketing', 'all') then
+        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
+    end if;
+    if coalesce(btrim(_reason), '') = '' then
+        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the people asked for it.');
+    end if;
+    if jsonb_typeof(_recipients) is distinct from 'array' then
+        perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001"}].');
+    end if;
+    _rows := jsonb_array_length(_recipients);
+    if _rows > 20000 then
+        perform sendonce.raise_invalid('a chunk takes at most 20,000 recipients', format('Got %s.', _rows), 'Send several chunks: the same one again changes nothing.');
+    end if;
+
+    with given as materialized (
+        select
+            coalesce(case when r.value ->> 'row' ~ '^[0-9]{1,9}$' then (r.value ->> 'row')::integer end, r.ordinality::integer) as row_number,
+            case when jsonb_typeof(r.value) = 'object' then r.value ->> 'recipient' else r.value #>> '{}' end as recipient
+        from jsonb_array_elements(_recipients) with ordinality r
+    ),
+    judged as materialized (
+        select
+            g.row_number, g.recipient,
+            case
+                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
+            end as problem
+        from given g
+    ),
+    added as (
+        insert into public.suppressions (organization_id, recipient, scope, reason)
+        select distinct _organization_id, j.recipient, _scope, _reason
+        from judged j
+        where j.problem is null
+        -- In recipient order, or two lists that overlap would wait for each other.
+        order by j.recipient
+        on conflict (organization_id, recipient) do update
+        set scope = excluded.scope, reason = excluded.reason
+        -- Never withholds less than before: that is unsuppress's business.
+        where public.suppressions.scope = 'marketing' and excluded.scope = 'all'
+        returning recipient
+    )
+    select
+        coalesce(
+            jsonb_agg(jsonb_build_object('row', j.row_number, 'recipient', j.recipient, 'reason', j.problem) order by j.row_number)
+                filter (where j.problem is not null),
+            '[]'
+        ),
+        (select count(*)::integer from added)
+    into _rejected, _added
+    from judged j;
+
+    _already := _rows - _added - jsonb_array_length(_rejected);
+    perform sendonce.log_event(
+        _organization_id, null, null, 'recipients.suppressed',
+        jsonb_build_object(
+            'added', _added, 'already', _already, 'rejected', jsonb_array_length(_rejected), 'scope', _scope, 'reason', _reason
+        )
+    );
+    return jsonb_build_object('added', _added, 'already', _already, 'rejected', _rejected);
+end;
+$$;
+
+comment on function sendonce.suppress_recipients(uuid, jsonb, text, text) is 'Called through public.suppress_recipients, which documents it.';
 
 create function sendonce.unsuppress(_organization_id uuid, _recipient text)
 returns void
@@ -7026,18 +7130,18 @@ $$;
 comment on function public.create_campaign(uuid, text, uuid, uuid, jsonb) is
     'Called by operators. Makes a draft. Options: priority, window_start, window_end, window_time_zone, maximum_failure_rate; others are refused. Returns its id. Raises SO003, SO004, SO005.';
 
-create function public.add_recipients(_campaign_id uuid, _recipients jsonb)
+create function public.add_recipients(_campaign_id uuid, _recipients jsonb, _dry_run boolean default false)
 returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.add_recipients(_campaign_id, _recipients);
+    select sendonce.add_recipients(_campaign_id, _recipients, _dry_run);
 $$;
 
-comment on function public.add_recipients(uuid, jsonb) is
-    'Called by operators while the campaign is draft or scheduled, with up to 20,000 [{recipient, variables, row}]. Returns {added, duplicate, suppressed, rejected: [{row, recipient, reason}]}; added includes the suppressed. A bad row stops no good one, the same chunk again adds nothing. Raises SO003, SO004, SO005, and SO006 once the campaign has started.';
+comment on function public.add_recipients(uuid, jsonb, boolean) is
+    'Called by operators while the campaign is draft or scheduled, with up to 20,000 [{recipient, variables, row}]. Returns {added, duplicate, suppressed, rejected: [{row, recipient, reason}], estimated_cost}; added includes the suppressed, estimated_cost is that of the added. A bad row stops no good one, the same chunk again adds nothing. With _dry_run nothing is added, and the answer is what adding would answer. Raises SO003, SO004, SO005, and SO006 once the campaign has started.';
 
 create function public.start_campaign(_campaign_id uuid, _at timestamptz default null)
 returns jsonb
@@ -7172,6 +7276,19 @@ $$;
 comment on function public.suppress(uuid, text, text, text) is
     'Called by operators. Withholds marketing, or all, from this recipient from the next dispatch on. Never withholds less than before. Logged. Raises SO003, SO004, SO005.';
 
+create function public.suppress_recipients(_organization_id uuid, _recipients jsonb, _scope text, _reason text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.suppress_recipients(_organization_id, _recipients, _scope, _reason);
+$$;
+
+comment on function public.suppress_recipients(uuid, jsonb, text, text) is
+    'Called by operators with up to 20,000 [{recipient, row}]. Does what suppress does for each of them. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
+
 create function public.unsuppress(_organization_id uuid, _recipient text)
 returns void
 language sql
@@ -7284,7 +7401,7 @@ from (
         ('resume_account(uuid)', 'dashboard'),
         ('upsert_template(uuid, text, text, text, jsonb)', 'dashboard'),
         ('create_campaign(uuid, text, uuid, uuid, jsonb)', 'dashboard'),
-        ('add_recipients(uuid, jsonb)', 'dashboard'),
+        ('add_recipients(uuid, jsonb, boolean)', 'dashboard'),
         ('start_campaign(uuid, timestamptz)', 'dashboard'),
         ('pause_campaign(uuid, text)', 'dashboard'),
         ('resume_campaign(uuid)', 'dashboard'),
@@ -7295,6 +7412,7 @@ from (
         ('retry_failed(uuid, text[], integer)', 'dashboard'),
         ('resolve_unknown(bigint, text)', 'dashboard'),
         ('suppress(uuid, text, text, text)', 'dashboard'),
+        ('suppress_recipients(uuid, jsonb, text, text)', 'dashboard'),
         ('unsuppress(uuid, text)', 'dashboard'),
         ('repair_campaign(uuid, boolean)', 'dashboard'),
         -- Dashboards: what reads.

@@ -111,7 +111,7 @@ $$;
 
 comment on function sendonce.create_campaign(uuid, text, uuid, uuid, jsonb) is 'Called through public.create_campaign, which documents it.';
 
-create function sendonce.add_recipients(_campaign_id uuid, _recipients jsonb)
+create function sendonce.add_recipients(_campaign_id uuid, _recipients jsonb, _dry_run boolean default false)
 returns jsonb
 language plpgsql
 volatile
@@ -131,6 +131,9 @@ declare
     _cost numeric;
 begin
     _campaign := sendonce.campaign_for(_campaign_id, 'operator');
+    if _dry_run is null then
+        perform sendonce.raise_invalid('a dry run is true or false', '_dry_run is null.', 'Leave it out to add the recipients.');
+    end if;
     if jsonb_typeof(_recipients) is distinct from 'array' then
         perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001", "variables": {}}].');
     end if;
@@ -140,7 +143,10 @@ begin
     end if;
 
     -- Recipients are frozen at start, which takes this same lock: no chunk can commit behind the cursor's back.
-    _campaign := sendonce.lock_campaign(_campaign_id);
+    -- A dry run commits nothing, and holds up nobody.
+    if not _dry_run then
+        _campaign := sendonce.lock_campaign(_campaign_id);
+    end if;
     if _campaign.status not in ('draft', 'scheduled') then
         perform sendonce.raise_wrong_state(_campaign, 'add recipients to', 'draft or scheduled; clone_campaign makes a draft for more people');
     end if;
@@ -164,13 +170,9 @@ begin
             end as problem
         from given g
     ),
-    added as (
-        insert into public.send_queue (organization_id, account_id, campaign_id, recipient, variables, status, error_class, settled_at)
-        select
-            _campaign.organization_id, _campaign.account_id, _campaign_id, j.recipient, j.variables,
-            case when s.recipient is null then 'ready'::public.entry_status else 'skipped' end,
-            case when s.recipient is not null then 'suppressed' end,
-            case when s.recipient is not null then sendonce.now() end
+    -- Not materialized: each of its two readers has a constant condition, so that only one of them runs.
+    good as not materialized (
+        select j.recipient, j.variables, s.recipient is not null as suppressed
         from (
             select distinct on (j.recipient) j.recipient, j.variables
             from judged j
@@ -180,10 +182,30 @@ begin
         left join public.suppressions s
             on s.organization_id = _campaign.organization_id and s.recipient = j.recipient
             and s.scope = any (_scopes)
+    ),
+    inserted as (
+        insert into public.send_queue (organization_id, account_id, campaign_id, recipient, variables, status, error_class, settled_at)
+        select
+            _campaign.organization_id, _campaign.account_id, _campaign_id, g.recipient, g.variables,
+            case when g.suppressed then 'skipped'::public.entry_status else 'ready' end,
+            case when g.suppressed then 'suppressed' end,
+            case when g.suppressed then sendonce.now() end
+        from good g
+        where not _dry_run
         -- In recipient order, or two imports that overlap would wait for each other.
-        order by j.recipient
+        order by g.recipient
         on conflict (campaign_id, recipient) where campaign_id is not null do nothing
-        returning recipient, status, units
+        returning recipient, status = 'skipped' as suppressed, units
+    ),
+    added as (
+        select i.recipient, i.suppressed, i.units
+        from inserted i
+        union all
+        -- What an insert would have added; every new entry is one unit.
+        select g.recipient, g.suppressed, 1::smallint
+        from good g
+        where _dry_run
+            and not exists (select from public.send_queue q where q.campaign_id = _campaign_id and q.recipient = g.recipient)
     )
     select
         coalesce(
@@ -192,13 +214,13 @@ begin
             '[]'
         ),
         (select count(*)::integer from added),
-        (select count(*)::integer from added a where a.status = 'skipped'),
+        (select count(*)::integer from added a where a.suppressed),
         (
             select sum(price.rate * priced.units[price.place])
             from (
                 select array_agg(a.recipient) as recipients, array_agg(a.units) as units, array_agg(_now) as at
                 from added a
-                where a.status = 'ready'
+                where not a.suppressed
             ) priced
             cross join lateral sendonce.price_recipients(
                 _campaign.organization_id, _account.provider, _template.category, _campaign.currency, priced.recipients, priced.at
@@ -207,19 +229,20 @@ begin
     into _rejected, _added, _suppressed, _cost
     from judged j;
 
-    if _cost > 0 then
+    if _cost > 0 and not _dry_run then
         update public.campaigns c set estimated_cost = c.estimated_cost + _cost where c.id = _campaign_id;
     end if;
     return jsonb_build_object(
         'added', _added,
         'duplicate', _rows - _added - jsonb_array_length(_rejected),
         'suppressed', _suppressed,
-        'rejected', _rejected
+        'rejected', _rejected,
+        'estimated_cost', coalesce(_cost, 0)
     );
 end;
 $$;
 
-comment on function sendonce.add_recipients(uuid, jsonb) is 'Called through public.add_recipients, which documents it.';
+comment on function sendonce.add_recipients(uuid, jsonb, boolean) is 'Called through public.add_recipients, which documents it.';
 
 create function sendonce.start_campaign(_campaign_id uuid, _at timestamptz default null)
 returns jsonb

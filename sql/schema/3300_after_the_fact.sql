@@ -365,6 +365,87 @@ $$;
 
 comment on function sendonce.suppress(uuid, text, text, text) is 'Called through public.suppress, which documents it.';
 
+create function sendonce.suppress_recipients(_organization_id uuid, _recipients jsonb, _scope text, _reason text)
+returns jsonb
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _rows integer;
+    _rejected jsonb;
+    _added integer;
+    _already integer;
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    if _scope is null or _scope not in ('marketing', 'all') then
+        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
+    end if;
+    if coalesce(btrim(_reason), '') = '' then
+        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the people asked for it.');
+    end if;
+    if jsonb_typeof(_recipients) is distinct from 'array' then
+        perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001"}].');
+    end if;
+    _rows := jsonb_array_length(_recipients);
+    if _rows > 20000 then
+        perform sendonce.raise_invalid('a chunk takes at most 20,000 recipients', format('Got %s.', _rows), 'Send several chunks: the same one again changes nothing.');
+    end if;
+
+    with given as materialized (
+        select
+            coalesce(case when r.value ->> 'row' ~ '^[0-9]{1,9}$' then (r.value ->> 'row')::integer end, r.ordinality::integer) as row_number,
+            case when jsonb_typeof(r.value) = 'object' then r.value ->> 'recipient' else r.value #>> '{}' end as recipient
+        from jsonb_array_elements(_recipients) with ordinality r
+    ),
+    judged as materialized (
+        select
+            g.row_number, g.recipient,
+            case
+                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
+            end as problem
+        from given g
+    ),
+    added as (
+        insert into public.suppressions (organization_id, recipient, scope, reason)
+        select distinct _organization_id, j.recipient, _scope, _reason
+        from judged j
+        where j.problem is null
+        -- In recipient order, or two lists that overlap would wait for each other.
+        order by j.recipient
+        on conflict (organization_id, recipient) do update
+        set scope = excluded.scope, reason = excluded.reason
+        -- Never withholds less than before: that is unsuppress's business.
+        where public.suppressions.scope = 'marketing' and excluded.scope = 'all'
+        returning recipient
+    )
+    select
+        coalesce(
+            jsonb_agg(jsonb_build_object('row', j.row_number, 'recipient', j.recipient, 'reason', j.problem) order by j.row_number)
+                filter (where j.problem is not null),
+            '[]'
+        ),
+        (select count(*)::integer from added)
+    into _rejected, _added
+    from judged j;
+
+    _already := _rows - _added - jsonb_array_length(_rejected);
+    perform sendonce.log_event(
+        _organization_id, null, null, 'recipients.suppressed',
+        jsonb_build_object(
+            'added', _added, 'already', _already, 'rejected', jsonb_array_length(_rejected), 'scope', _scope, 'reason', _reason
+        )
+    );
+    return jsonb_build_object('added', _added, 'already', _already, 'rejected', _rejected);
+end;
+$$;
+
+comment on function sendonce.suppress_recipients(uuid, jsonb, text, text) is 'Called through public.suppress_recipients, which documents it.';
+
 create function sendonce.unsuppress(_organization_id uuid, _recipient text)
 returns void
 language plpgsql

@@ -93,18 +93,18 @@ $$;
 comment on function public.create_campaign(uuid, text, uuid, uuid, jsonb) is
     'Called by operators. Makes a draft. Options: priority, window_start, window_end, window_time_zone, maximum_failure_rate; others are refused. Returns its id. Raises SO003, SO004, SO005.';
 
-create function public.add_recipients(_campaign_id uuid, _recipients jsonb)
+create function public.add_recipients(_campaign_id uuid, _recipients jsonb, _dry_run boolean default false)
 returns jsonb
 language sql
 volatile
 security invoker
 set search_path = ''
 as $$
-    select sendonce.add_recipients(_campaign_id, _recipients);
+    select sendonce.add_recipients(_campaign_id, _recipients, _dry_run);
 $$;
 
-comment on function public.add_recipients(uuid, jsonb) is
-    'Called by operators while the campaign is draft or scheduled, with up to 20,000 [{recipient, variables, row}]. Returns {added, duplicate, suppressed, rejected: [{row, recipient, reason}]}; added includes the suppressed. A bad row stops no good one, the same chunk again adds nothing. Raises SO003, SO004, SO005, and SO006 once the campaign has started.';
+comment on function public.add_recipients(uuid, jsonb, boolean) is
+    'Called by operators while the campaign is draft or scheduled, with up to 20,000 [{recipient, variables, row}]. Returns {added, duplicate, suppressed, rejected: [{row, recipient, reason}], estimated_cost}; added includes the suppressed, estimated_cost is that of the added. A bad row stops no good one, the same chunk again adds nothing. With _dry_run nothing is added, and the answer is what adding would answer. Raises SO003, SO004, SO005, and SO006 once the campaign has started.';
 
 create function public.start_campaign(_campaign_id uuid, _at timestamptz default null)
 returns jsonb
@@ -238,6 +238,19 @@ $$;
 
 comment on function public.suppress(uuid, text, text, text) is
     'Called by operators. Withholds marketing, or all, from this recipient from the next dispatch on. Never withholds less than before. Logged. Raises SO003, SO004, SO005.';
+
+create function public.suppress_recipients(_organization_id uuid, _recipients jsonb, _scope text, _reason text)
+returns jsonb
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.suppress_recipients(_organization_id, _recipients, _scope, _reason);
+$$;
+
+comment on function public.suppress_recipients(uuid, jsonb, text, text) is
+    'Called by operators with up to 20,000 [{recipient, row}]. Does what suppress does for each of them. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
 
 create function public.unsuppress(_organization_id uuid, _recipient text)
 returns void

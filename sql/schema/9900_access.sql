@@ -54,7 +54,7 @@ from (
         ('resume_account(uuid)', 'dashboard'),
         ('upsert_template(uuid, text, text, text, jsonb)', 'dashboard'),
         ('create_campaign(uuid, text, uuid, uuid, jsonb)', 'dashboard'),
-        ('add_recipients(uuid, jsonb)', 'dashboard'),
+        ('add_recipients(uuid, jsonb, boolean)', 'dashboard'),
         ('start_campaign(uuid, timestamptz)', 'dashboard'),
         ('pause_campaign(uuid, text)', 'dashboard'),
         ('resume_campaign(uuid)', 'dashboard'),
@@ -65,6 +65,7 @@ from (
         ('retry_failed(uuid, text[], integer)', 'dashboard'),
         ('resolve_unknown(bigint, text)', 'dashboard'),
         ('suppress(uuid, text, text, text)', 'dashboard'),
+        ('suppress_recipients(uuid, jsonb, text, text)', 'dashboard'),
         ('unsuppress(uuid, text)', 'dashboard'),
         ('repair_campaign(uuid, boolean)', 'dashboard'),
         -- Dashboards: what reads.

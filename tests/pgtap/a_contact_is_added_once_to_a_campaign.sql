@@ -5,12 +5,12 @@ select core.set_clock();
 select core.world(0, '{"start": false}') as campaign
 \gset
 select is(
-    add_recipients(:'campaign', core.people(1, 3)), '{"added": 3, "duplicate": 0, "suppressed": 0, "rejected": []}', 'three are added'
+    add_recipients(:'campaign', core.people(1, 3)), '{"added": 3, "duplicate": 0, "suppressed": 0, "rejected": [], "estimated_cost": 0.15}', 'three are added'
 );
 select is(add_recipients(:'campaign', core.people(1, 3)) ->> 'added', '0', 'the same chunk again adds nothing');
 select is(add_recipients(:'campaign', core.people(3, 5)) ->> 'added', '2', 'of an overlapping one only the new');
 select is(
-    add_recipients(:'campaign', core.people(6, 6) || core.people(6, 6) || core.people(6, 6)) - 'rejected', '{"added": 1, "duplicate": 2, "suppressed": 0}',
+    add_recipients(:'campaign', core.people(6, 6) || core.people(6, 6) || core.people(6, 6)) - 'rejected' - 'estimated_cost', '{"added": 1, "duplicate": 2, "suppressed": 0}',
     'one three times in a chunk is added once'
 );
 select is(core.counter(:'campaign', 'total_contacts'), '6', 'six are counted');

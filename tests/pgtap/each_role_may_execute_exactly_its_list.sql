@@ -15,7 +15,7 @@ from unnest(array[
     'create_campaign', 'clone_campaign', 'clone_recipients', 'add_recipients', 'start_campaign', 'pause_campaign', 'resume_campaign', 'cancel_campaign',
     'retry_failed', 'resolve_unknown', 'send_message', 'campaign_progress', 'list_campaigns', 'campaign_entries', 'campaign_timeline',
     'failure_breakdown', 'queue_stats', 'unknown_entries', 'check_campaigns', 'repair_campaign', 'verify_invariants', 'upsert_template', 'upsert_account',
-    'pause_account', 'resume_account', 'suppress', 'unsuppress', 'create_organization', 'set_member'
+    'pause_account', 'resume_account', 'suppress', 'suppress_recipients', 'unsuppress', 'create_organization', 'set_member'
 ]) d (name)
 union all
 select 'schema_version', 'both';
