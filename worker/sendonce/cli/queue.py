@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
 
 from sendonce.cli import choose, output
@@ -20,7 +22,77 @@ def stats(
     with connected(url) as connection:
         owner = choose.organization(connection, organization)
         found = call(connection, "queue_stats", _organization_id=owner["id"])
-    output.print_json(found)
+    if as_json:
+        output.print_json(found)
+    else:
+        _print(found)
+
+
+def _print(found: dict[str, Any]) -> None:
+    screen = output.console()
+    # Aggregates over no account at all come as null.
+    screen.print(
+        output.table(
+            ("campaigns active", "running", "open", "in hand", "single waiting", "unknown"),
+            [
+                [
+                    int(found[field] or 0)
+                    for field in (
+                        "active_campaigns",
+                        "running_campaigns",
+                        "unsettled",
+                        "in_hand",
+                        "single_waiting",
+                        "unknown",
+                    )
+                ]
+            ],
+            right=("campaigns active", "running", "open", "in hand", "single waiting", "unknown"),
+        )
+    )
+    if not found["accounts"]:
+        screen.print("no accounts yet: `sendonce account set` makes one")
+        return
+    screen.print(
+        output.table(
+            ("account", "running", "open", "in hand", "single", "unknown", "rate", "state"),
+            (
+                (
+                    account["name"],
+                    f"{account['running_campaigns']:,}/{account['active_campaigns']:,}",
+                    account["unsettled"],
+                    account["in_hand"],
+                    account["single_waiting"],
+                    account["unknown"],
+                    _rate(account),
+                    _state(account),
+                )
+                for account in found["accounts"]
+            ),
+            right=("running", "open", "in hand", "single", "unknown", "rate"),
+        )
+    )
+
+
+def _rate(account: dict[str, Any]) -> str:
+    """What the account sends a second at most, now."""
+    rates = [
+        float(account[field])
+        for field in ("current_rate", "maximum_rate")
+        if account[field] is not None
+    ]
+    return f"{min(rates):g}/s" if rates else "no limit"
+
+
+def _state(account: dict[str, Any]) -> str:
+    if account["paused_at"] is not None:
+        return f"paused: {account['pause_reason']}"
+    if account["resting_until"] is not None:
+        return f"rests until {output.moment(account['resting_until'])}"
+    workers = account["workers"]
+    if workers:
+        return f"{workers:,} worker{'s' if workers != 1 else ''} at it"
+    return "ready"
 
 
 def register(app: typer.Typer) -> None:

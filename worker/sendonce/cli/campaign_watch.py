@@ -1,0 +1,264 @@
+"""``sendonce campaign watch``: a campaign as it goes, on a terminal or line by line.
+
+It reads one row by primary key a second, so watching costs a campaign nothing. The database may go
+away meanwhile: the view says so and asks again, more and more seldom.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import typer
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sendonce.cli import campaign_view, choose, output
+from sendonce.cli.campaign_lists import CampaignArgument
+from sendonce.cli.database import Url, call, connected, database_url
+from sendonce.errors import CommandError
+
+#: Seconds between two looks at the counters, and between two at what went wrong.
+_EVERY = 1.0
+_FAILURES_EVERY = 5.0
+#: The rate is that of the last ten seconds, and known once it rests on two.
+_RATE_OVER = 10.0
+_RATE_FROM = 2.0
+#: Seconds until the next attempt to reach a database that is away: doubled each time.
+_FIRST_WAIT = 1.0
+_LONGEST_WAIT = 30.0
+_ERRORS_SHOWN = 5
+
+#: A connection whose other side vanished without a word would keep the view waiting for ever.
+_NOTICE_A_DEAD_CONNECTION = {
+    "keepalives_idle": "5",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+    "tcp_user_timeout": "15000",
+}
+
+
+class Rate:
+    """Contacts settled a second, over the last ten seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def see(self, at: float, settled: int) -> None:
+        """Take note of how many were settled at a time."""
+        if self._seen and settled < self._seen[-1][1]:
+            # A retry has put some back: what was measured before says nothing any more.
+            self._seen.clear()
+        self._seen.append((at, settled))
+        while at - self._seen[0][0] > _RATE_OVER:
+            self._seen.popleft()
+
+    def forget(self) -> None:
+        """Begin anew, after a time in which nothing was seen."""
+        self._seen.clear()
+
+    def value(self) -> float | None:
+        """The rate, or None while too little was seen."""
+        if len(self._seen) < 2:
+            return None
+        (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
+        seconds = last_at - first_at
+        return (last - first) / seconds if seconds >= _RATE_FROM else None
+
+
+@dataclass
+class Sight:
+    """What is known about the campaign at one moment."""
+
+    progress: dict[str, Any]
+    failures: dict[str, Any]
+    rate: float | None = None
+    away: str | None = None
+    rate_seen: Rate = field(default_factory=Rate)
+
+    def remaining(self) -> float | None:
+        """Seconds until the end at the present rate; None where nobody can know."""
+        if not self.rate or self.progress["status"] != "running":
+            return None
+        return float(self.progress["unsettled"]) / self.rate
+
+    def changing(self) -> dict[str, Any]:
+        """What makes a new line worth printing."""
+        return {"progress": self.progress, "failures": self.failures, "away": self.away}
+
+    def document(self) -> dict[str, Any]:
+        """The line of --json."""
+        remaining = self.remaining()
+        return {
+            "event": "progress" if self.away is None else "database_away",
+            **({} if self.away is None else {"message": self.away}),
+            **self.progress,
+            "rate": self.rate,
+            "remaining_seconds": None if remaining is None else round(remaining),
+            "held_up": campaign_view.holdups(self.progress),
+            "failures": {
+                what: self.failures[what] for what in ("failed", "skipped", "undelivered")
+            },
+        }
+
+    def line(self) -> str:
+        """The line for people who read a log."""
+        if self.away is not None:
+            return f"{time.strftime('%H:%M:%S')}  the database is away: {self.away}"
+        progress = self.progress
+        words = [
+            time.strftime("%H:%M:%S"),
+            str(progress["status"]),
+            f"{float(progress['progress']):.2f} %",
+            f"{progress['settled']:,} of {progress['total_contacts']:,}",
+            f"sent {progress['total_sent']:,}",
+            f"failed {progress['total_failed']:,}",
+            f"unknown {progress['total_unknown']:,}",
+            output.money(progress["actual_cost"], progress["currency"]),
+        ]
+        if self.rate is not None:
+            words.append(campaign_view.rate_text(self.rate))
+        remaining = self.remaining()
+        if remaining is not None:
+            words.append(f"about {campaign_view.duration(remaining)} left")
+        words += campaign_view.holdups(progress)
+        return "  ".join(words)
+
+    def picture(self) -> RenderableType:
+        """The live view."""
+        remaining = self.remaining()
+        rates = [
+            ("rate", f"{campaign_view.rate_text(self.rate)}  (the last 10 seconds)"),
+            ("left", "-" if remaining is None else f"about {campaign_view.duration(remaining)}"),
+        ]
+        parts: list[RenderableType] = [campaign_view.block(self.progress, rates, times=False)]
+        wrong = campaign_view.failures(self.failures, most=_ERRORS_SHOWN)
+        if wrong is not None:
+            parts.append(wrong)
+        if self.away is not None:
+            parts.append(Text(f"the database is away: {self.away}", style="bold red"))
+        return Group(*parts)
+
+
+def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = False) -> None:
+    """Watch a campaign until it ends; Ctrl-C ends the view alone.
+
+    Off a terminal it prints one line whenever something changed; with --json one JSON object a
+    line.
+
+    Exit codes: 0 completed, 1 cancelled, 2 wrong use or refused by the database, 130 interrupted
+    (the campaign goes on).
+    """
+    # Before the first look nothing is known, so a database that is away then is an error.
+    with connected(url) as connection:
+        campaign_id: UUID = choose.campaign(connection, campaign)["id"]
+    seen = _sights(url, campaign_id)
+    try:
+        if as_json:
+            last = _print_lines(seen, as_json=True)
+        elif sys.stdout.isatty():
+            last = _show(seen)
+        else:
+            last = _print_lines(seen, as_json=False)
+    except KeyboardInterrupt:
+        typer.echo("sendonce: the view has ended, the campaign is left as it is", err=True)
+        raise typer.Exit(130) from None
+    if last.progress["status"] == "cancelled":
+        raise typer.Exit(1)
+
+
+def _sights(url: str | None, campaign_id: UUID) -> Iterator[Sight]:
+    """What is to be seen, about once a second, until the campaign has ended."""
+    where = make_conninfo(
+        database_url(url),
+        **{
+            name: value
+            for name, value in _NOTICE_A_DEAD_CONNECTION.items()
+            if name not in conninfo_to_dict(database_url(url))
+        },
+    )
+    sight: Sight | None = None
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            with connected(where) as connection:
+                failures_at = float("-inf")
+                while True:
+                    progress = call(connection, "campaign_progress", _campaign_id=campaign_id)
+                    now = time.monotonic()
+                    ended = progress["status"] in ("completed", "cancelled")
+                    if sight is None or ended or now - failures_at >= _FAILURES_EVERY:
+                        failures = call(connection, "failure_breakdown", _campaign_id=campaign_id)
+                        failures_at = now
+                    else:
+                        failures = sight.failures
+                    if sight is None:
+                        sight = Sight(progress, failures)
+                    sight.progress, sight.failures, sight.away = progress, failures, None
+                    sight.rate_seen.see(now, int(progress["settled"]))
+                    sight.rate = sight.rate_seen.value()
+                    wait = _FIRST_WAIT
+                    yield sight
+                    if ended:
+                        return
+                    time.sleep(_EVERY)
+        except CommandError as error:
+            if sight is None or not _is_away(error.__cause__):
+                raise
+            sight.away = f"{error}; asking again"
+            sight.rate = None
+            sight.rate_seen.forget()
+            yield sight
+            time.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+def _is_away(cause: BaseException | None) -> bool:
+    """Whether it may come back by itself: restarted, failed over, out of reach, full."""
+    if not isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError):
+        return False
+    return cause.sqlstate is None or cause.sqlstate[:2] in ("08", "53", "57")
+
+
+def _show(seen: Iterator[Sight]) -> Sight:
+    """The live view; what it showed last stays on the screen."""
+    last: Sight | None = None
+    with Live(console=output.console(), auto_refresh=False, transient=False) as live:
+        for last in seen:
+            live.update(last.picture(), refresh=True)
+    assert last is not None
+    return last
+
+
+def _print_lines(seen: Iterator[Sight], *, as_json: bool) -> Sight:
+    """One line whenever something changed."""
+    last: Sight | None = None
+    printed: dict[str, Any] | None = None
+    for last in seen:
+        changing = dict(last.changing())
+        if changing == printed:
+            continue
+        printed = changing
+        if as_json:
+            line = json.dumps(last.document(), ensure_ascii=False)
+        else:
+            line = last.line()
+        sys.stdout.write(line + "\n")
+        # Whoever reads a pipe wants to see it now.
+        sys.stdout.flush()
+    assert last is not None
+    return last
+
+
+def register(commands: typer.Typer) -> None:
+    """Add this command to the group ``campaign``."""
+    commands.command("watch")(watch)
