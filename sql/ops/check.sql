@@ -8,8 +8,11 @@
 -- Reads every contact of these campaigns, changes nothing. Differences: repair.sql.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?campaign}
+-- Refuses what is no campaign.
+select public.campaign_progress(:'campaign') as found \gset
 \else
 \set campaign ''
 \endif

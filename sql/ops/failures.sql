@@ -7,8 +7,11 @@
 -- first; then what did not fit and was kept out of the numbers. Reads only entries in trouble, by index.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?campaign}
+-- Refuses what is no campaign.
+select public.campaign_progress(:'campaign') as found \gset
 \else
 \set campaign ''
 \endif

@@ -7,6 +7,7 @@
 -- sessions of others.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 
 \echo 'rows and space:'

@@ -6,6 +6,7 @@
 -- and resume_everything.sql leaves them paused. Shows every account afterwards.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?reason}
 \else

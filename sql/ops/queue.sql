@@ -7,6 +7,7 @@
 -- From counters and indexes: cheap at any size.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 
 \echo 'accounts:'

@@ -9,8 +9,11 @@
 -- and the repair is kept in campaign_events.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?campaign}
+-- Refuses what is no campaign.
+select public.campaign_progress(:'campaign') as found \gset
 \else
 \set campaign ''
 \endif

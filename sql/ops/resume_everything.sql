@@ -5,6 +5,7 @@
 -- Accounts paused for another reason stay paused. Shows every account afterwards.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 
 select format('select public.resume_account(%L)', a.id)

@@ -8,6 +8,7 @@
 -- What was dispatched becomes unknown, the rest goes back to the queue. Nothing is sent by that.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 
 \echo 'workers:'

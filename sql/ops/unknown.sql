@@ -10,8 +10,11 @@
 --     select public.resolve_unknown(ENTRY_ID, 'retry');    it is sent once more; who got the first has two
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?campaign}
+-- Refuses what is no campaign.
+select public.campaign_progress(:'campaign') as found \gset
 \else
 \set campaign ''
 \endif

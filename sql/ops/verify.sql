@@ -7,8 +7,11 @@
 -- Reads every row of these campaigns in one snapshot, changes nothing.
 
 \set ON_ERROR_STOP on
+\set QUIET on
 \pset null '-'
 \if :{?campaign}
+-- Refuses what is no campaign.
+select public.campaign_progress(:'campaign') as found \gset
 \else
 \set campaign ''
 \endif

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sendonce.cli import choose, output
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Row, Url, connected, rows
 from sendonce.errors import CommandError
 
@@ -109,11 +110,14 @@ def _print(found: list[Row], differing: list[Row], everything: bool) -> None:
     total, off = len(found), len(differing)
     if off:
         screen.print(
-            f"{off:,} of {total:,} campaigns differ from their rows, {total - off:,} in order. "
+            f"{off:,} of {counted(total, 'campaign')} claim what their rows do not prove, "
+            f"{total - off:,} in order. "
             "`sendonce repair` sets them to what the rows prove."
         )
     else:
-        screen.print(f"{total:,} campaigns checked: all claim what their rows prove.")
+        screen.print(
+            f"{counted(total, 'campaign')} checked, all in order: the numbers are the rows."
+        )
 
 
 def register(app: typer.Typer) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sendonce.cli import output
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Connection, Url, connected, database_url
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ def _print(found: list[Finding], counts: Counter[str]) -> None:
     screen = output.console()
     screen.print(output.table(("level", "check", "finding"), lines))
     screen.print(
-        f"{counts['error']:,} errors, {counts['warning']:,} warnings, {counts['ok']:,} in order, "
+        f"{counted(counts['error'], 'error')}, {counted(counts['warning'], 'warning')}, "
+        f"{counts['ok']:,} in order, "
         f"{counts['not_checked']:,} not checked"
     )
 

@@ -9,6 +9,7 @@ import typer
 
 from sendonce.cli import choose, output
 from sendonce.cli.check import differences
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Url, call, connected, rows
 from sendonce.errors import CommandError
 
@@ -78,9 +79,9 @@ def _print(differing: list[dict[str, Any]], dry_run: bool) -> None:
     if not differing:
         screen.print("Nothing to repair: every number is what the rows prove.")
     elif dry_run:
-        screen.print(f"{len(differing):,} campaigns would change. This was a dry run.")
+        screen.print(f"{counted(len(differing), 'campaign')} would change. This was a dry run.")
     else:
-        screen.print(f"{len(differing):,} campaigns repaired.")
+        screen.print(f"{counted(len(differing), 'campaign')} repaired.")
     screen.print("A repair sends nothing.")
     if any(
         result["after"]["status"] == "paused" and result["before"]["status"] == "completed"

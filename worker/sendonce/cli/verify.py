@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from sendonce.cli import choose, output
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Url, connected, rows
 
 
@@ -46,7 +47,9 @@ def verify(
                 right=("no.",),
             )
         )
-        screen.print(f"{len(found):,} violations. docs/ARCHITECTURE.md explains each invariant.")
+        screen.print(
+            f"{counted(len(found), 'violation')}. docs/ARCHITECTURE.md explains each invariant."
+        )
     else:
         output.console().print("no violations")
     if found:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Connection
+from sendonce.cli.output import moment
 from sendonce.doctor.finding import Finding, error, ok, warning
 from sendonce.doctor.questions import Check, ask, value
 
@@ -42,13 +44,15 @@ def _workers(connection: Connection) -> Iterator[Finding]:
         [SEEN_SECONDS],
     )
     if row["alive"]:
-        yield ok("workers", f"{row['alive']:,} alive, {row['running']:,} campaigns running")
+        yield ok(
+            "workers", f"{row['alive']:,} alive; running: {counted(row['running'], 'campaign')}"
+        )
     elif row["running"]:
         last = row["last"]
-        ever = f"the last was seen at {last:%Y-%m-%d %H:%M:%S}" if last else "none was ever seen"
+        ever = f"the last was seen at {moment(last)}" if last else "none was ever seen"
         yield error(
             "workers",
-            f"{row['running']:,} campaigns are running and no worker is alive; {ever}",
+            f"running: {counted(row['running'], 'campaign')}; alive: no worker; {ever}",
             "start `sendonce worker`",
         )
     else:
@@ -66,8 +70,8 @@ def _claims(connection: Connection) -> Iterator[Finding]:
     if row["claims"]:
         yield warning(
             "claims",
-            f"{row['claims']:,} claims with {row['entries']:,} contacts are past their lease"
-            f" (of {row['workers']}) and nobody swept them",
+            f"past their lease: {counted(row['claims'], 'claim')} with "
+            f"{counted(row['entries'], 'contact')} (of {row['workers']}), and nobody swept them",
             "start a worker: it sweeps them; or run select public.expire_claims(1000)",
         )
     else:
@@ -104,13 +108,13 @@ def _unknown(connection: Connection) -> Iterator[Finding]:
     if row["held"]:
         yield warning(
             "unknown outcomes",
-            f"{row['held']:,} contacts wait for a person to find out whether they got the message",
+            f"{counted(row['held'], 'contact')} for a person to settle: did the message go out?",
             "`sendonce unknown list`, then `sendonce unknown resolve`",
         )
     if row["overdue"]:
         yield warning(
             "unknown outcomes",
-            f"{row['overdue']:,} contacts are past their window and nobody settled them",
+            f"{counted(row['overdue'], 'contact')} past the account's window, and nobody settled them",
             "start a worker: it settles them",
         )
     if not row["held"] and not row["overdue"]:
@@ -127,7 +131,7 @@ def _identity(connection: Connection) -> Iterator[Finding]:
     if paused:
         yield error(
             "database identity",
-            f"{paused:,} accounts are paused since the database was restored or failed over: "
+            f"{counted(paused, 'account')} paused since the database was restored or failed over: "
             "messages of the last moments before may be missing from it",
             "compare with the provider, `sendonce verify`, then `sendonce account resume`",
         )
@@ -161,7 +165,9 @@ def _accounts(connection: Connection) -> Iterator[Finding]:
         [_RESTORED],
     )
     for row in rows:
-        waiting = f"; {row['running']:,} running campaigns wait" if row["running"] else ""
+        waiting = (
+            f"; waiting: {counted(row['running'], 'running campaign')}" if row["running"] else ""
+        )
         if row["paused"]:
             yield warning(
                 "accounts",
@@ -171,7 +177,7 @@ def _accounts(connection: Connection) -> Iterator[Finding]:
         else:
             yield warning(
                 "accounts",
-                f"account {row['name']} rests until {row['resting_until']:%Y-%m-%d %H:%M:%S} after "
+                f"account {row['name']} rests until {moment(row['resting_until'])} after "
                 f"requests whose outcome told nothing{waiting}",
                 "look at the provider's status page; it goes on by itself",
             )
@@ -191,8 +197,8 @@ def _reports(connection: Connection) -> Iterator[Finding]:
     if row["old"]:
         yield warning(
             "waiting reports",
-            f"{row['old']:,} reports have waited for their message for more than {WAITING_MINUTES} "
-            "minutes",
+            f"{counted(row['old'], 'report')} without its message for more than "
+            f"{WAITING_MINUTES} minutes",
             "if they are of messages sent by another program on this number, nothing is wrong; "
             "else see that workers run and sweep",
         )

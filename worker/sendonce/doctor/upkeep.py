@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sendonce.cli.database import Connection
+from sendonce.cli.output import moment
 from sendonce.doctor.finding import Finding, not_checked, ok, warning
 from sendonce.doctor.questions import Check, ask, value
 
@@ -72,7 +73,7 @@ def _prepared(connection: Connection) -> Iterator[Finding]:
     for row in rows:
         yield warning(
             "prepared transactions",
-            f"{row['gid']!r} was prepared at {row['prepared']:%Y-%m-%d %H:%M} and never ended: it"
+            f"{row['gid']!r} was prepared at {moment(row['prepared'])} and never ended: it"
             " holds its locks and every dead row",
             f"rollback prepared '{row['gid']}', or commit it",
         )
@@ -124,7 +125,7 @@ def _dead_rows(connection: Connection) -> Iterator[Finding]:
         if row["dead"] > max(FEW_DEAD, row["live"] * LARGE_SHARE):
             found += 1
             last = row["last_autovacuum"]
-            when = f"last autovacuum {last:%Y-%m-%d %H:%M}" if last else "never autovacuumed"
+            when = f"last autovacuum {moment(last)}" if last else "never autovacuumed"
             yield warning(
                 "dead rows",
                 f"{row['relation']}: {row['dead']:,} dead rows beside {row['live']:,} ({when})",
