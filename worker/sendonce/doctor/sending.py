@@ -114,7 +114,7 @@ def _unknown(connection: Connection) -> Iterator[Finding]:
     if row["overdue"]:
         yield warning(
             "unknown outcomes",
-            f"{counted(row['overdue'], 'contact')} past the account's window, and nobody settled them",
+            f"{counted(row['overdue'], 'contact')} past their window, and nobody settled them",
             "start a worker: it settles them",
         )
     if not row["held"] and not row["overdue"]:
