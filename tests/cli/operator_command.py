@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
-from psycopg.abc import Query
 
 from support.database import Connection, Database
 
@@ -45,7 +44,7 @@ def sendonce(*arguments: str, url: str | None = None, **environment: str) -> Ans
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def spoil(database: Database, statement: Query, *arguments: Any) -> None:
+def spoil(database: Database, statement: LiteralString, *arguments: Any) -> None:
     """Change rows behind the back of every guard and counter."""
     with database.connect() as connection:
         connection.execute("set session_replication_role = replica")
@@ -53,7 +52,7 @@ def spoil(database: Database, statement: Query, *arguments: Any) -> None:
         assert changed.rowcount > 0, "nothing was spoilt"
 
 
-def value(connection: Connection, query: Query, *arguments: Any) -> Any:
+def value(connection: Connection, query: LiteralString, *arguments: Any) -> Any:
     """The first value of the first row."""
     row = connection.execute(query, arguments).fetchone()
     assert row is not None

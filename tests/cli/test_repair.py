@@ -66,7 +66,7 @@ def test_a_wrongly_completed_campaign_is_paused_and_nothing_goes_out(
     spoil(database, _COMPLETE, campaign.campaign_id)
     answer = sendonce("repair", "--all", url=database.url)
     assert answer.code == 0
-    assert "only a person's resume sends to them" in answer.stdout
+    assert "it is paused now" in answer.stdout
     assert campaign.status() == "paused"
     claimed = value(connection, "select public.claim_messages('tester', null, 100)::text")
     assert campaign.claims() == 0, claimed
