@@ -192,6 +192,10 @@ class Campaign:
         row = self.row()
         return tuple(row[name] if name in row else row[f"total_{name}"] for name in names)
 
+    def is_completed(self) -> bool:
+        """Whether its row says so."""
+        return self.numbers("status") == ("completed",)
+
     def statuses(self) -> dict[str, int]:
         """How many entries are in which status, counted from the rows."""
         rows = self.connection.execute(

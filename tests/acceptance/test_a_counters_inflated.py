@@ -76,7 +76,7 @@ def test_658_reports_about_100_contacts_count_100_contacts(
         watched(database),
     ):
         workers.start()
-        wait_until(lambda: campaign.numbers("status") == ("completed",), "completion")
+        wait_until(campaign.is_completed, "completion")
         assert simulator.control.flush_reports()
         sound(connection)
         for _ in range(5):
