@@ -9,7 +9,6 @@ import sys
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
-
 from support.database import Connection, Database
 
 

@@ -58,10 +58,10 @@ def test_a_healthy_installation_is_all_in_order() -> None:
     with (
         # The other tests' server does without fsync, which is an error that doctor finds.
         LocalPostgres(find_installation(), fsync=True) as server,
-        template_database(server.url) as template,
+        template_database(server.url()) as template,
         SimulatorProcess() as simulator,
     ):
-        database = create_database(server.url, "healthy", template=template.name)
+        database = create_database(server.url(), "healthy", template=template.name)
         with database.connect() as connection:
             start_campaign(connection, 2)
             connection.execute("select public.worker_heartbeat('worker', '{}')")
