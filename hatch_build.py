@@ -1,6 +1,6 @@
 """Put what an installed `sendonce` needs of the rest of the repository into the wheel.
 
-An editable installation reads it from the checkout (worker/sendonce/local/tools_directory.py) and
+An editable installation reads it from the checkout (worker/sendonce/schema/shipped_files.py) and
 gets no copies, which would grow old.
 """
 
@@ -10,14 +10,15 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class RepositoryFiles(BuildHookInterface[Any]):
-    """Adds the schema and the edge functions."""
+    """Adds the schema, the migrations and the edge functions."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called by hatchling before it builds; `version` is `standard` or `editable`."""
         if version == "standard":
             build_data["force_include"].update(
                 {
-                    "complete_schema.sql": "sendonce/local/complete_schema.sql",
-                    "supabase/functions": "sendonce/local/functions",
+                    "complete_schema.sql": "sendonce/schema/complete_schema.sql",
+                    "supabase/migrations": "sendonce/schema/migrations",
+                    "supabase/functions": "sendonce/schema/functions",
                 }
             )

@@ -22,8 +22,8 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
+from sendonce.schema.into_database import install_schema
 
 BATCH: Final = 100
 CLIENTS: Final = 4

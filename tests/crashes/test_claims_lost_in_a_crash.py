@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
+from sendonce.schema.into_database import install_schema
 
 CONTACTS = 100
 

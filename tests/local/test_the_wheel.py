@@ -18,8 +18,9 @@ def test_it_holds_the_schema_the_function_and_the_types(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-        schema = archive.read("sendonce/local/complete_schema.sql")
+        schema = archive.read("sendonce/schema/complete_schema.sql")
     assert schema == (ROOT / "complete_schema.sql").read_bytes()
-    assert "sendonce/local/functions/delivery-webhook/index.ts" in names
+    assert "sendonce/schema/functions/delivery-webhook/index.ts" in names
+    assert "sendonce/schema/migrations/20260101000000_initial.sql" in names
     assert "sendonce/py.typed" in names
     assert "sendonce/cli/main.py" in names

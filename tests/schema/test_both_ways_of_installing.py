@@ -7,8 +7,8 @@ import pytest
 from schema.catalog import Catalog, differences, read_catalog, rows_of_reference_tables
 from schema.conftest import Project
 from schema.supabase_cli import SupabaseCli
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
+from sendonce.schema.into_database import install_schema
 from support.database import Database
 
 

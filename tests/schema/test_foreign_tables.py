@@ -3,7 +3,7 @@
 import pytest
 
 from schema.catalog import differences, read_catalog
-from sendonce.local.install import InstallError, install_schema
+from sendonce.schema.into_database import InstallError, install_schema
 from support.database import Database
 
 

@@ -7,9 +7,9 @@ import psycopg
 import pytest
 
 from sendonce.local.debian_packages import plpgsql_check, server_major
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
 from sendonce.local.postgres_sources import find_installation
+from sendonce.schema.into_database import install_schema
 from support.database import Connection
 
 _WARNINGS = (

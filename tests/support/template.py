@@ -4,8 +4,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sendonce.local.install import install_schema
 from sendonce.local.supabase_roles import prepare_like_supabase
+from sendonce.schema.into_database import install_schema
 from support.database import Database, create_database, drop_database, let_roles_log_in
 
 

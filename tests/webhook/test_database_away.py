@@ -8,8 +8,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
+from sendonce.schema.into_database import install_schema
 from support.database import Connection, Database
 from webhook.conftest import HandedOver, Running, Start
 from webhook.fading_network import FadingNetwork

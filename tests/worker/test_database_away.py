@@ -9,9 +9,9 @@ from typing import Literal
 import psycopg
 import pytest
 
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
 from sendonce.local.supabase_roles import prepare_like_supabase
+from sendonce.schema.into_database import install_schema
 from sendonce.simulator.process import SimulatorProcess
 from support.database import Database, let_roles_log_in
 from worker.support import (

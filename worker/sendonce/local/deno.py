@@ -17,7 +17,8 @@ from typing import Final, Self
 
 from sendonce.local.guardian import Guardian
 from sendonce.local.ports import free_port
-from sendonce.local.tools_directory import checkout, tools_directory
+from sendonce.local.tools_directory import tools_directory
+from sendonce.schema.shipped_files import functions_directory
 
 _START_TRIES: Final = 5
 
@@ -48,12 +49,6 @@ def find_deno() -> Path:
     if on_path is None:
         raise DenoError("Deno was not found; install the extra `local` of this package")
     return Path(on_path)
-
-
-def functions_directory() -> Path:
-    """Return the folder that holds one folder for each edge function."""
-    root = checkout()
-    return Path(__file__).parent / "functions" if root is None else root / "supabase/functions"
 
 
 class EdgeFunction:

@@ -36,9 +36,9 @@ from sendonce.local.demo.settings import (
 )
 from sendonce.local.demo.stack import Database, Simulator, Worker, edge_function
 from sendonce.local.deno import DenoError, EdgeFunction
-from sendonce.local.install import InstallError
 from sendonce.local.postgres import LocalPostgresError
 from sendonce.local.postgres_sources import NoPostgresError
+from sendonce.schema.into_database import InstallError
 
 EXIT_FINE = 0
 EXIT_FOUND_SOMETHING = 1

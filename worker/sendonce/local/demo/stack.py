@@ -20,13 +20,13 @@ from psycopg import sql
 from sendonce.local.demo.settings import FAULTS, REQUEST_TIMEOUT, WORKER_NAME, DemoSettings
 from sendonce.local.deno import EdgeFunction
 from sendonce.local.guardian import Guardian
-from sendonce.local.install import install_schema
 from sendonce.local.postgres import LocalPostgres
 from sendonce.local.postgres_sources import (
     NoPostgresError,
     PostgresInstallation,
     find_installation,
 )
+from sendonce.schema.into_database import install_schema
 from sendonce.simulator.process import SimulatorProcess
 
 APP: Final = "demo"
