@@ -43,7 +43,7 @@ select throws_ok(format($$select suppress_recipients(%L, '{}', 'all', 'x')$$, :'
 select throws_ok(format($$select suppress_recipients(%L, '[]', 'some', 'x')$$, :'organization'), 'SO005', null, 'a scope that is none');
 select throws_ok(format($$select suppress_recipients(%L, '[]', 'all', ' ')$$, :'organization'), 'SO005', null, 'a reason that is none');
 select throws_ok(
-    format($$select suppress_recipients(%L, (select jsonb_agg('x') from generate_series(1, 20001)), 'all', 'x')$$, :'organization'),
+    format($$select suppress_recipients(%L, (select jsonb_agg('x'::text) from generate_series(1, 20001)), 'all', 'x')$$, :'organization'),
     'SO005', null, 'more than 20,000 at once are refused'
 );
 select throws_ok($$select suppress_recipients(gen_random_uuid(), '[]', 'all', 'x')$$, 'SO004', null, 'an organization that does not exist');

@@ -1,0 +1,401 @@
+"""``sendonce import``: puts a list of contacts into a campaign that has not started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, cast
+
+import typer
+
+from sendonce.cli import choose, list_progress, output
+from sendonce.cli.chunks import LARGEST_CHUNK, ChunkCaller, Item
+from sendonce.cli.database import Connection, Row, Url, call
+from sendonce.contacts.mapping import (
+    ColumnMapping,
+    Draft,
+    Wishes,
+    checked_first_row,
+    drafted,
+    parsed_variables,
+    refusal,
+    variables_of,
+)
+from sendonce.contacts.numbers import NumberReader, Strictness
+from sendonce.contacts.reading import opened
+from sendonce.contacts.records import ContactList, Record
+from sendonce.contacts.rejects import Rejects, rejects_path
+from sendonce.contacts.seen import SeenNumbers
+from sendonce.errors import CommandError
+
+File = Annotated[str, typer.Argument(help="CSV, TSV or XLSX; - is CSV on standard input.")]
+Region = Annotated[
+    str | None,
+    typer.Option(help="Country of numbers without a country code, such as DE.", show_default=False),
+]
+Numbers = Annotated[
+    Strictness,
+    typer.Option(
+        help="possible: of a length its country has; valid: in a range that is given out;"
+        " form: anything of E.164's form."
+    ),
+]
+RecipientColumn = Annotated[
+    str | None, typer.Option("--recipient", help="Column of the number.", show_default=False)
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(help="One character, or tab; recognised if left out.", show_default=False),
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Such as cp1252; recognised if left out.", show_default=False)
+]
+Sheet = Annotated[
+    str | None, typer.Option(help="Sheet of a spreadsheet; the first one.", show_default=False)
+]
+Chunk = Annotated[
+    int, typer.Option(help="Rows in one call.", min=1, max=LARGEST_CHUNK, metavar="ROWS")
+]
+RejectsFile = Annotated[
+    str | None,
+    typer.Option(
+        "--rejects",
+        metavar="FILE",
+        help="Where rejected rows go (default FILE.rejects.csv).",
+        show_default=False,
+    ),
+]
+
+
+@dataclass
+class Counts:
+    """What became of the rows."""
+
+    rows: int = 0
+    added: int = 0
+    duplicate: int = 0
+    suppressed: int = 0
+    estimated_cost: Decimal = Decimal(0)
+
+    def add(self, answer: Row) -> None:
+        """Add the answer of add_recipients."""
+        self.added += answer["added"]
+        self.duplicate += answer["duplicate"]
+        self.suppressed += answer["suppressed"]
+        self.estimated_cost += Decimal(answer["estimated_cost"])
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row on its way to the database."""
+
+    record: Record
+    value: str
+    item: Item
+
+
+def import_contacts(
+    file: File,
+    campaign: Annotated[str, typer.Option(help="Id or name of the campaign.")],
+    url: Url = None,
+    region: Region = None,
+    recipient: RecipientColumn = None,
+    variable: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Column that fills a variable; repeatable."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="Column to leave out; repeatable.")
+    ] = None,
+    ignore_rest: Annotated[
+        bool, typer.Option("--ignore-rest", help="Leave out every column that is not needed.")
+    ] = False,
+    delimiter: Delimiter = None,
+    encoding: Encoding = None,
+    sheet: Sheet = None,
+    chunk: Chunk = 2000,
+    rejects: RejectsFile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; say what would be added and its cost.")
+    ] = False,
+    numbers: Numbers = Strictness.POSSIBLE,
+    as_json: output.AsJson = False,
+) -> None:
+    """Put a list of contacts into a campaign that has not started.
+
+    A bad row stops no good one: it goes to the rejects file, which can be corrected and imported
+    again. The same list again adds nobody twice, so after a break at any point, run it again.
+
+    Exit codes: 0 every row is in the campaign, 1 rows were rejected, 2 wrong use, an unreadable
+    file, or refused by the database; what was added before stays.
+    """
+    wishes = Wishes(recipient, parsed_variables(variable or []), ignore or [], ignore_rest)
+    reader = NumberReader(region, numbers)
+    path = rejects_path(file, rejects)
+    with (
+        ChunkCaller(url, chunk, list_progress.say) as caller,
+        opened(
+            file, delimiter=checked_delimiter(delimiter), encoding=encoding, sheet=sheet
+        ) as contacts,
+    ):
+        chosen, template = _campaign_and_template(caller.connection(), campaign)
+        mapping = _mapping(contacts, template["variables"], wishes)
+        counts = Counts()
+        # A dry run leaves nothing behind that was not asked for.
+        noted = Rejects(path if rejects or not dry_run else None, contacts.header)
+        with noted:
+            run = _Import(caller, chosen, mapping, reader, noted, counts)
+            try:
+                if dry_run:
+                    with SeenNumbers() as seen:
+                        run.judge(contacts, seen)
+                else:
+                    run.add(contacts)
+            except (CommandError, KeyboardInterrupt) as error:
+                if dry_run:
+                    raise
+                list_progress.say(
+                    f"stopped after {counts.rows:,} rows, {counts.added:,} of them added;"
+                    " what was added stays, and the same command again goes on"
+                )
+                if isinstance(error, KeyboardInterrupt):
+                    raise typer.Exit(130) from None
+                raise
+    _show(contacts, chosen, mapping, noted, counts, caller.repeated, dry_run, as_json)
+    if noted.count:
+        raise typer.Exit(1)
+
+
+class _Import:
+    """One list on its way into one campaign."""
+
+    def __init__(
+        self,
+        caller: ChunkCaller,
+        campaign: Row,
+        mapping: ColumnMapping,
+        reader: NumberReader,
+        rejects: Rejects,
+        counts: Counts,
+    ) -> None:
+        self._caller = caller
+        self._campaign = campaign
+        self._mapping = mapping
+        self._reader = reader
+        self._rejects = rejects
+        self._counts = counts
+
+    def add(self, contacts: ContactList) -> None:
+        """Add everybody who can be added."""
+        self._go(contacts, self._added)
+
+    def judge(self, contacts: ContactList, seen: SeenNumbers) -> None:
+        """Count as `add` would."""
+
+        def judged(connection: Connection, items: list[Item]) -> Row:
+            fresh, again = [], []
+            for item in items:
+                (again if item["recipient"] in seen else fresh).append(item)
+            answer = self._would_add(connection, fresh)
+            rejected = {row["row"] for row in answer["rejected"]}
+            if again:
+                # What the list had in an earlier chunk adds nobody, but is judged all the same.
+                repeated = self._would_add(connection, again)
+                answer["duplicate"] += repeated["added"] + repeated["duplicate"]
+                answer["rejected"] += repeated["rejected"]
+            seen.add(item["recipient"] for item in fresh if item["row"] not in rejected)
+            return answer
+
+        self._go(contacts, judged)
+
+    def _added(self, connection: Connection, items: list[Item]) -> Row:
+        return cast(
+            "Row",
+            call(
+                connection,
+                "add_recipients",
+                _campaign_id=self._campaign["id"],
+                _recipients=items,
+            ),
+        )
+
+    def _would_add(self, connection: Connection, items: list[Item]) -> Row:
+        return cast(
+            "Row",
+            call(
+                connection,
+                "add_recipients",
+                _campaign_id=self._campaign["id"],
+                _recipients=items,
+                _dry_run=True,
+            ),
+        )
+
+    def _go(self, contacts: ContactList, ask: Callable[[Connection, list[Item]], Row]) -> None:
+        for waiting, read in self._chunks(contacts):
+            of_row = {one.record.row: one for one in waiting}
+            for answer in self._caller.call(ask, [one.item for one in waiting]):
+                self._counts.add(answer)
+                for rejected in answer["rejected"]:
+                    one = of_row[rejected["row"]]
+                    self._rejects.add(one.record, one.value, rejected["reason"])
+            self._counts.rows = read
+            self._rejects.flush()
+
+    def _chunks(self, contacts: ContactList) -> Iterator[tuple[list[Waiting], int]]:
+        """Rows with a number, as many as fit in a chunk, and how many rows were read by then."""
+        waiting: list[Waiting] = []
+        read = 0
+        with list_progress.progress(contacts) as advance:
+            for record in contacts.records:
+                read += 1
+                found = self._waiting(record)
+                if found is not None:
+                    waiting.append(found)
+                if len(waiting) >= self._caller.chunk:
+                    yield waiting, read
+                    waiting = []
+                    advance()
+            yield waiting, read
+            advance()
+
+    def _waiting(self, record: Record) -> Waiting | None:
+        value = record.values[self._mapping.recipient].strip()
+        if record.problem is not None:
+            self._rejects.add(record, value, record.problem)
+            return None
+        number, problem = self._reader.read(value)
+        if number is None:
+            self._rejects.add(record, value, problem or "not a phone number")
+            return None
+        item = {
+            "recipient": number,
+            "variables": variables_of(self._mapping.variables, record.values),
+            "row": record.row,
+        }
+        return Waiting(record, value, item)
+
+
+def checked_delimiter(given: str | None) -> str | None:
+    """The character of the flag. Raises CommandError where it is none."""
+    if given is None:
+        return None
+    found = {"tab": "\t", "\\t": "\t"}.get(given, given)
+    if len(found) != 1 or found in '"\r\n':
+        raise CommandError("--delimiter takes one character, or tab")
+    return found
+
+
+def _campaign_and_template(connection: Connection, given: str) -> tuple[Row, Row]:
+    campaign = choose.campaign(connection, given)
+    template = connection.execute(
+        "select t.* from public.templates t where t.id = %s", [campaign["template_id"]]
+    ).fetchone()
+    if template is None:
+        raise CommandError("the template of the campaign cannot be read")
+    return campaign, template
+
+
+def _mapping(contacts: ContactList, expected: Sequence[str], wishes: Wishes) -> ColumnMapping:
+    """The columns, asked for where they are unclear and somebody is there to ask."""
+    checked_first_row(contacts.header)
+    draft = drafted(contacts.header, expected, wishes)
+    if not draft.is_clear and sys.stdin.isatty() and sys.stderr.isatty():
+        draft = _asked(contacts.header, expected, wishes, draft)
+    if not draft.is_clear:
+        raise CommandError(refusal(contacts.header, expected, draft))
+    return draft.finished()
+
+
+def _asked(header: list[str], expected: Sequence[str], wishes: Wishes, draft: Draft) -> Draft:
+    list_progress.say(f"columns of the file: {', '.join(header)}")
+    if draft.recipient is None:
+        wishes.recipient = _ask_for_column("Which column holds the number", header)
+    for variable in draft.missing:
+        wishes.variables[variable] = _ask_for_column(
+            f"Which column fills the variable {variable}", header
+        )
+    draft = drafted(header, expected, wishes)
+    if draft.surplus and typer.confirm(f"Leave out {', '.join(draft.surplus)}?", err=True):
+        wishes.ignore_rest = True
+        draft = drafted(header, expected, wishes)
+    return draft
+
+
+def _ask_for_column(question: str, header: list[str]) -> str:
+    while True:
+        answer = str(typer.prompt(question, err=True))
+        if answer in header:
+            return answer
+        list_progress.say(f"no column is called {answer!r}")
+
+
+def _show(
+    contacts: ContactList,
+    campaign: Row,
+    mapping: ColumnMapping,
+    noted: Rejects,
+    counts: Counts,
+    repeated: int,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    written = noted.path if noted.count and noted.path is not None else None
+    if as_json:
+        output.print_json(
+            {
+                "campaign_id": campaign["id"],
+                "dry_run": dry_run,
+                "columns": {
+                    "recipient": contacts.header[mapping.recipient],
+                    "variables": {
+                        name: contacts.header[place] for name, place in mapping.variables.items()
+                    },
+                },
+                "rows": counts.rows,
+                "added": counts.added,
+                "duplicate": counts.duplicate,
+                "suppressed": counts.suppressed,
+                "rejected": noted.count,
+                "rejected_by_reason": dict(noted.by_reason.most_common()),
+                "estimated_cost": counts.estimated_cost,
+                "currency": campaign["currency"],
+                "repeated_after_a_break": repeated,
+                "rejects_file": None if written is None else str(written),
+            }
+        )
+        return
+    console = output.console()
+    title = "Would be added to" if dry_run else "Imported into"
+    console.print(f"{title} {campaign['name']} ({contacts.description})", markup=False)
+    lines = [
+        ("rows", counts.rows),
+        ("would be added" if dry_run else "added", counts.added),
+        ("  of them suppressed: not written to", counts.suppressed),
+        ("duplicate", counts.duplicate),
+        ("rejected", noted.count),
+        *(
+            (f"  {reason} (first: row {noted.first_row[reason]})", count)
+            for reason, count in noted.by_reason.most_common()
+        ),
+        ("estimated cost", output.money(counts.estimated_cost, campaign["currency"])),
+    ]
+    console.print(output.table(("what", "contacts"), lines, right=("contacts",)))
+    if written is not None:
+        console.print(
+            f"The rejected rows are in {written}: correct them there and import that file.",
+            markup=False,
+        )
+    if repeated:
+        console.print(
+            f"{repeated:,} rows were given again after the connection broke;"
+            " those already added count as duplicate.",
+            markup=False,
+        )
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command ``import`` to an application."""
+    app.command("import")(import_contacts)

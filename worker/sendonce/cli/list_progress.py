@@ -1,0 +1,29 @@
+"""Tells on standard error how far the reading of a list is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sendonce.cli import output
+from sendonce.contacts.records import ContactList
+
+
+def say(message: str) -> None:
+    """One line for the person at the keyboard, above the bar where there is one."""
+    output.console(stderr=True).print(f"sendonce: {message}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def progress(contacts: ContactList) -> Iterator[Callable[[], None]]:
+    """A bar where standard error is a terminal; yields what moves it."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
+
+    console = output.console(stderr=True)
+    if not console.is_terminal:
+        yield lambda: None
+        return
+    columns = ("Importing", BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("import", total=contacts.total)
+        yield lambda: bar.update(task, completed=contacts.position())

@@ -1,0 +1,120 @@
+"""Turns a number as people write it into E.164, or says why it is none."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from sendonce.errors import CommandError
+
+
+class Strictness(StrEnum):
+    """How much a number has to be before it is taken."""
+
+    #: Of a length that the country's plan has.
+    POSSIBLE = "possible"
+    #: In a range that the plan has given out. The plans change; a new range fails here.
+    VALID = "valid"
+    #: E.164 by its form alone, also where no country has the code.
+    FORM = "form"
+
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+#: What may stand between the digits: blanks of every kind, brackets, dots, dashes, slashes.
+_PUNCTUATION = re.compile(
+    r"[\s()\[\]./\-\u00a0\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060\ufeff]+"
+)
+_EXPONENT = re.compile(r"[0-9][.,][0-9]+[eE]\+?[0-9]+")
+_LETTER = re.compile(r"[^\W\d_]")
+#: By the numbers that phonenumbers gives to its errors.
+_PARSE_PROBLEMS = {
+    0: "no country has this code",
+    1: "not a phone number",
+    2: "too short after the international prefix",
+    3: "too short for a phone number",
+    4: "too long for a phone number",
+}
+_LENGTH_PROBLEMS = {
+    1: "no country has this code",
+    2: "too short for its country",
+    3: "too long for its country",
+    4: "only dialled locally: the area code is missing",
+    5: "of no length that its country has",
+}
+
+
+class NumberReader:
+    """Reads numbers of one list."""
+
+    def __init__(self, region: str | None = None, strictness: Strictness = Strictness.POSSIBLE):
+        """``region`` is the country of numbers without a country code, such as DE."""
+        import phonenumbers
+
+        self._library = phonenumbers
+        self._strictness = strictness
+        self._region = region.upper() if region else None
+        if self._region is not None and self._region not in phonenumbers.SUPPORTED_REGIONS:
+            raise CommandError(
+                f"no region is called {region!r}: it is a country's code of two letters, such as DE"
+            )
+        self._abroad = _international_prefix(self._region)
+
+    def read(self, given: str) -> tuple[str | None, str | None]:
+        """The number in E.164 and None, or None and the reason why there is none."""
+        text = _PUNCTUATION.sub("", given.strip())
+        if not text:
+            return None, "the number is missing"
+        if _EXPONENT.fullmatch(given.strip()):
+            return None, "a spreadsheet rounded this number: format the column as text"
+        if text.startswith("\uff0b"):
+            text = "+" + text[1:]
+        elif text.startswith("00") and not self._is_dialled_abroad(text):
+            text = "+" + text[2:]
+        if self._strictness is Strictness.FORM and text.startswith("+"):
+            digits = "+" + "".join(
+                str(int(character)) if character.isdecimal() else character
+                for character in text[1:]
+            )
+            if _E164.fullmatch(digits):
+                return digits, None
+            return None, "not an E.164 number: it needs + and 7 to 15 digits"
+        if not text.startswith("+") and self._region is None:
+            return None, "without a country code: pass --region, such as DE"
+        return self._parsed(text)
+
+    def _is_dialled_abroad(self, text: str) -> bool:
+        """Whether the region's own international prefix is longer than 00, such as 0011."""
+        return self._abroad is not None and self._abroad.match(text) is not None
+
+    def _parsed(self, text: str) -> tuple[str | None, str | None]:
+        library = self._library
+        try:
+            number = library.parse(text, self._region)
+        except library.NumberParseException as error:
+            return None, _PARSE_PROBLEMS.get(error.error_type, "not a phone number")
+        if number.extension:
+            return None, "a number with an extension gets no messages"
+        if _LETTER.search(text.removeprefix("tel:")):
+            return None, "not a phone number: it has letters in it"
+        if self._strictness is Strictness.VALID:
+            if not library.is_valid_number(number):
+                return None, "no country has given out this number"
+        elif self._strictness is Strictness.POSSIBLE:
+            reason = library.is_possible_number_with_reason(number)
+            if reason != library.ValidationResult.IS_POSSIBLE:
+                return None, _LENGTH_PROBLEMS.get(reason, "not a possible number")
+        found = library.format_number(number, library.PhoneNumberFormat.E164)
+        if not _E164.fullmatch(found):
+            return None, "not an E.164 number: it needs + and 7 to 15 digits"
+        return found, None
+
+
+def _international_prefix(region: str | None) -> re.Pattern[str] | None:
+    if region is None:
+        return None
+    from phonenumbers import PhoneMetadata
+
+    metadata = PhoneMetadata.metadata_for_region(region)
+    prefix = metadata.international_prefix if metadata is not None else None
+    # 00 itself is + everywhere.
+    return re.compile(prefix) if prefix and prefix != "00" else None
