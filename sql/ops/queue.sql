@@ -14,7 +14,7 @@
 select
     o.name as organization, stats.account ->> 'name' as account, stats.account ->> 'paused_at' as paused_at,
     stats.account ->> 'pause_reason' as pause_reason, stats.account ->> 'resting_until' as resting_until,
-    stats.account ->> 'current_rate' as rate, stats.account ->> 'running' as running, stats.account ->> 'unsettled' as unsettled,
+    stats.account ->> 'current_rate' as rate, stats.account ->> 'running_campaigns' as running, stats.account ->> 'unsettled' as unsettled,
     stats.account ->> 'in_hand' as in_hand, stats.account ->> 'dispatched' as dispatched, stats.account ->> 'single_waiting' as single_waiting
 from public.organizations o
 cross join lateral jsonb_array_elements(public.queue_stats(o.id) -> 'accounts') stats(account)

@@ -163,8 +163,8 @@ def test_a_repair_is_a_dry_run_unless_it_is_told_to_apply(
     database: Database, connection: Connection, spoilt: Campaign
 ) -> None:
     row = f"{spoilt.campaign_id}|Spring|total_sent|2|0"
-    for variables in ({}, {"apply": "no"}):
-        shown = psql(database, "repair.sql", **variables).stdout
+    for done in (psql(database, "repair.sql"), psql(database, "repair.sql", apply="no")):
+        shown = done.stdout
         assert "dry run" in shown
         assert row in shown
         assert spoilt.value("select total_sent from public.campaigns") == 2
@@ -193,7 +193,7 @@ def test_queue_shows_accounts_and_active_campaigns(
 ) -> None:
     connection.execute("select public.claim_messages('worker', null, 3)")
     shown = psql(database, "queue.sql").stdout
-    assert "Worker tests|Main|-|-|-|-|1|4|3|0|0" in shown
+    assert "Worker tests|Main|-|-|-|-|1|4|3|0|0" in shown, shown
     assert f"{campaign.campaign_id}|Spring|running|" in shown
 
 
@@ -257,7 +257,13 @@ def test_health_shows_who_waits_for_whom(database: Database, campaign: Campaign)
             holder.rollback()
             waiting.join()
     assert expected in shown
-    assert "public.organizations|" in shown
+
+
+def test_health_shows_living_and_dead_rows(
+    database: Database, connection: Connection, campaign: Campaign
+) -> None:
+    connection.execute("analyze public.send_queue")
+    assert "public.send_queue|4|" in psql(database, "health.sql").stdout
 
 
 def test_the_emergency_stop_pauses_everything_and_its_end_resumes_only_that(
