@@ -331,6 +331,47 @@ def test_a_contact_is_one_row_however_often_it_is_added(world: World) -> None:
     assert world.counter(draft, "total_contacts") == "5"
 
 
+def test_going_back_hands_over_exactly_those_who_cannot_have_got_it(world: World) -> None:
+    """The roll-back plan of docs/MIGRATING.md, with an entry in each state to be told apart."""
+    campaign = world.campaign(6)
+    account = world.value("select core.account_of(%s)", campaign)
+    sent, unknown, lost, failed, *untouched = world.entries(campaign)
+    claim_id = world.value("select core.claim(%s, 4)", campaign)
+    world.owner.execute(
+        "select core.dispatch(%s, %s::bigint[])", [claim_id, [sent, unknown, failed]]
+    )
+    world.owner.execute("select core.result(%s, 'accepted')", [sent])
+    world.owner.execute("select core.result(%s, 'rejected', '{\"code\": \"135000\"}')", [failed])
+
+    value(world.owner, "pause_account", account, "going back")
+    world.advance("1 hour")
+    value(world.owner, "expire_claims", 100)
+    world.advance("1 hour")
+    value(world.owner, "settle_overdue_unknown", 1000)
+    value(world.owner, "cancel_campaign", campaign)
+    value(world.owner, "sweep_cancelled", 1000)
+    assert [world.state(entry) for entry in (sent, unknown, lost, failed, *untouched)] == [
+        "sent",
+        "failed",
+        "cancelled",
+        "failed",
+        "cancelled",
+        "cancelled",
+    ]
+
+    clone = value(world.owner, "clone_campaign", campaign, "unsent")["campaign_id"]
+    rows = world.owner.execute(
+        "select q.id from send_queue q join send_queue o on o.recipient = q.recipient"
+        " and o.campaign_id = %s where q.campaign_id = %s and q.status = 'ready'"
+        " and o.id <> all (%s)",
+        [campaign, clone, [lost, failed, *untouched]],
+    ).fetchall()
+    # Neither who got it nor who may have got it ...
+    assert rows == []
+    # ... and everybody else.
+    assert world.counter(clone, "total_contacts") == "4"
+
+
 def sum_settled(campaign: Campaign) -> int:
     return int(campaign.value("select sum(total_sent + total_failed) from public.campaigns"))
 
