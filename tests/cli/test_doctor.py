@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -18,6 +24,7 @@ from sendonce.doctor import upkeep
 from sendonce.doctor.finding import Level
 from sendonce.doctor.settings import milliseconds
 from sendonce.local.deno import EdgeFunction
+from sendonce.local.ports import free_port
 from sendonce.local.postgres import LocalPostgres
 from sendonce.local.postgres_sources import find_installation
 from sendonce.simulator import SimulatorProcess
@@ -148,6 +155,61 @@ def test_settings_that_weaken_promises_are_named_with_whom_they_concern(
 )
 def test_times_are_read_as_the_server_writes_them(setting: str, expected: float | None) -> None:
     assert milliseconds(setting) == expected
+
+
+# The way there.
+
+
+@contextmanager
+def pooler(database: Database, mode: str, directory: Path) -> Iterator[str]:
+    """A real pgbouncer in front of the database: its URL."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("pgbouncer is not installed here")
+    where, port = urlsplit(database.url), free_port()
+    settings = directory / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n{database.name} = host={where.hostname} port={where.port}"
+        f" user={where.username} password={where.password}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = any\npool_mode = {mode}\n"
+    )
+    # It refuses to run as root, and pytest's directories are their owner's alone.
+    nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+    with settings.open("rb") as readable:
+        process = subprocess.Popen(
+            [program, "-q", "/dev/stdin"],
+            stdin=readable,
+            stderr=subprocess.DEVNULL,
+            **cast("dict[str, Any]", nobody),
+        )
+    url = f"postgresql://{where.username}@127.0.0.1:{port}/{database.name}"
+    try:
+        for _ in range(200):
+            assert process.poll() is None, "pgbouncer ended"
+            try:
+                psycopg.connect(url).close()
+                break
+            except psycopg.OperationalError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"),
+    [("transaction", "through a transaction pooler"), ("session", "through a pooler that keeps")],
+)
+def test_a_pooler_is_recognized_by_its_kind_and_everything_is_looked_at_through_it(
+    database: Database, tmp_path: Path, mode: str, words: str
+) -> None:
+    with pooler(database, mode, tmp_path) as url:
+        answer = doctor(url)
+    level, said = finding(answer, "route")
+    assert (level, words in said) == ("ok", True), said
+    assert finding(answer, "workers")[0] == "ok"
 
 
 # Rights.

@@ -60,9 +60,9 @@ def _pooler(connection: Connection, url: str) -> str | None:
     with connected(url) as other:
         seen = [
             int(value(each, "select pg_catalog.pg_backend_pid()"))
-            for each in (connection, other, connection, other)
+            for each in (connection, other) * 3
         ]
-    if seen[0] != seen[2] or seen[1] != seen[3] or seen[0] == seen[1]:
+    if len(set(seen[::2])) > 1 or len(set(seen[1::2])) > 1 or seen[0] == seen[1]:
         return "transaction"
     # A pooler answers the start of a connection itself, with a process id of its own making.
     return None if connection.info.backend_pid == seen[0] else "session"
