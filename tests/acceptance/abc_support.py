@@ -322,8 +322,10 @@ def watched(database: Database) -> Iterator[None]:
             while not found:
                 found.extend(drift(connection))
                 looks += 1
-                if over.is_set():
-                    return
+                if over.wait(0.01):
+                    break
+            # And once more when everything is done.
+            found.extend(drift(connection))
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
