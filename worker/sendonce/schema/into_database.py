@@ -33,7 +33,7 @@ def install_schema(url: str, *, file: Path | None = None, dry_run: bool = False)
     with psycopg.connect(url, autocommit=True) as connection:
         version = connection.info.server_version
         if version < _OLDEST_SERVER:
-            raise InstallError(f"PostgreSQL {version // 10_000} is too old: Sendonce needs 15 or newer")
+            raise InstallError(f"PostgreSQL {version // 10_000} is too old: it takes 15 or newer")
         try:
             connection.execute(text.encode())
         except psycopg.Error as error:
