@@ -11,7 +11,7 @@ Entry = dict[str, Any]
 #: What the provider answers to one entry: the fields of a result beside its id and attempt.
 Answer = Callable[[Entry], dict[str, Any]]
 
-BATCH = 1000
+BATCH = 300
 
 
 def accepted(entry: Entry) -> dict[str, Any]:
