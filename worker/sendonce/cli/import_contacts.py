@@ -195,7 +195,8 @@ class _Import:
         """Count as `add` would."""
 
         def judged(connection: Connection, items: list[Item]) -> Row:
-            fresh, again = [], []
+            fresh: list[Item] = []
+            again: list[Item] = []
             for item in items:
                 (again if item["recipient"] in seen else fresh).append(item)
             answer = self._would_add(connection, fresh)

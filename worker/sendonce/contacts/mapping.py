@@ -114,10 +114,10 @@ def refusal(header: Sequence[str], expected: Sequence[str], draft: Draft) -> str
             problems.append(f"which column holds the number, {named}? pass --recipient COLUMN")
         else:
             problems.append("no column is known to hold the number: pass --recipient COLUMN")
-    for variable in draft.missing:
-        problems.append(
-            f"no column is called like the variable {variable!r}: pass --variable {variable}=COLUMN"
-        )
+    problems += [
+        f"no column is called like the variable {variable!r}: pass --variable {variable}=COLUMN"
+        for variable in draft.missing
+    ]
     surplus = draft.surplus
     if draft.recipient is None:
         # One of them will be the recipient's; the rest is next time's question.
