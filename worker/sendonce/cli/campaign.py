@@ -71,19 +71,17 @@ def create(
     as_json: output.AsJson = False,
 ) -> None:
     """Make a draft. `sendonce import` fills it, `sendonce campaign start` sends it."""
-    options: dict[str, Any] = {}
+    given: dict[str, Any] = {
+        "priority": priority,
+        "window_time_zone": time_zone,
+        "maximum_failure_rate": maximum_failure_rate,
+    }
     if window is not None:
         hours = _WINDOW.fullmatch(window.strip())
         if hours is None:
             raise CommandError(f"--window {window!r} is not like 08:00-20:00")
-        options["window_start"], options["window_end"] = hours.groups()
-    for option, value in (
-        ("priority", priority),
-        ("window_time_zone", time_zone),
-        ("maximum_failure_rate", maximum_failure_rate),
-    ):
-        if value is not None:
-            options[option] = value
+        given["window_start"], given["window_end"] = hours.groups()
+    options = {option: value for option, value in given.items() if value is not None}
     with connected(url) as connection:
         owner = choose.organization(connection, organization)
         chosen_account = choose.account(connection, owner["id"], account)
@@ -217,7 +215,7 @@ def clone(
             if target["cloned_from"] != original["id"]:
                 raise CommandError(f"campaign {into!r} is no clone of {campaign!r}")
             clone_id = target["id"]
-            step = {"added": 0, "suppressed": 0, "rejected": [], "after": 0, "more": True}
+            step = {"added": 0, "suppressed": 0, "rejected": 0, "after": 0, "more": True}
         copied = _copy(connection, clone_id, recipients, step, original)
         progress = call(connection, "campaign_progress", _campaign_id=clone_id)
     if as_json:
@@ -227,15 +225,8 @@ def clone(
     screen.print(campaign_view.heading(progress))
     screen.print(
         f"{copied['added']:,} contacts copied, {copied['suppressed']:,} of them suppressed; "
-        f"{len(copied['rejected']):,} no longer fit the template."
+        f"{copied['rejected']:,} no longer fit the template."
     )
-    if copied["rejected"]:
-        screen.print(
-            output.table(
-                ("recipient", "reason"),
-                ((line.get("recipient"), line.get("reason")) for line in copied["rejected"][:20]),
-            )
-        )
 
 
 def _copy(
@@ -249,7 +240,7 @@ def _copy(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     added, suppressed = int(step["added"]), int(step["suppressed"])
-    rejected = list(step["rejected"])
+    rejected = int(step["rejected"])
     columns = (TextColumn("copying contacts"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=output.console(stderr=True), disable=not step["more"]) as bar:
         # How many are unsent is known only once they have been looked for.
@@ -272,7 +263,7 @@ def _copy(
                 raise
             added += int(step["added"])
             suppressed += int(step["suppressed"])
-            rejected += step["rejected"]
+            rejected += int(step["rejected"])
             bar.update(task, completed=added)
     return {"added": added, "suppressed": suppressed, "rejected": rejected}
 
@@ -359,17 +350,16 @@ def _tell(progress: dict[str, Any], as_json: bool) -> None:
     if as_json:
         fields = ("campaign_id", "name", "status", "total_contacts", "unsettled", "scheduled_at")
         output.print_json(
-            {**{field: progress[field] for field in fields}, "held_up": _holdups(progress)}
+            {
+                **{field: progress[field] for field in fields},
+                "held_up": campaign_view.holdups(progress),
+            }
         )
         return
     screen = output.console()
     screen.print(campaign_view.heading(progress))
-    for reason in _holdups(progress):
+    for reason in campaign_view.holdups(progress):
         screen.print(output.cell(reason))
-
-
-def _holdups(progress: dict[str, Any]) -> list[str]:
-    return campaign_view.holdups(progress)
 
 
 def register(app: typer.Typer) -> None:

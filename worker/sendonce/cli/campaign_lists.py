@@ -253,9 +253,8 @@ def status(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson =
         campaign_id = choose.campaign(connection, campaign)["id"]
         progress = call(connection, "campaign_progress", _campaign_id=campaign_id)
         breakdown = call(connection, "failure_breakdown", _campaign_id=campaign_id)
-        now_row = connection.execute("select now() as now").fetchone()
-    assert now_row is not None
-    rate = campaign_view.average_rate(progress, now_row["now"])
+        (row,) = connection.execute("select now() as now").fetchall()
+    rate = campaign_view.average_rate(progress, row["now"])
     if as_json:
         output.print_json({**progress, "average_rate": rate, "failures": breakdown})
         return

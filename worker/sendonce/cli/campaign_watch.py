@@ -164,15 +164,15 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
     seen = _sights(url, campaign_id)
     try:
         if as_json:
-            last = _print_lines(seen, as_json=True)
+            status = _print_lines(seen, as_json=True)
         elif sys.stdout.isatty():
-            last = _show(seen)
+            status = _show(seen)
         else:
-            last = _print_lines(seen, as_json=False)
+            status = _print_lines(seen, as_json=False)
     except KeyboardInterrupt:
         typer.echo("sendonce: the view has ended, the campaign is left as it is", err=True)
         raise typer.Exit(130) from None
-    if last.progress["status"] == "cancelled":
+    if status == "cancelled":
         raise typer.Exit(1)
 
 
@@ -229,34 +229,30 @@ def _is_away(cause: BaseException | None) -> bool:
     return cause.sqlstate is None or cause.sqlstate[:2] in ("08", "53", "57")
 
 
-def _show(seen: Iterator[Sight]) -> Sight:
-    """The live view; what it showed last stays on the screen."""
-    last: Sight | None = None
-    with Live(console=output.console(), auto_refresh=False, transient=False) as live:
-        for last in seen:
-            live.update(last.picture(), refresh=True)
-    assert last is not None
-    return last
+def _show(seen: Iterator[Sight]) -> str:
+    """The live view; what it showed last stays on the screen. Returns the last status."""
+    status = ""
+    with Live(console=output.console(), auto_refresh=False) as live:
+        for sight in seen:
+            live.update(sight.picture(), refresh=True)
+            status = sight.progress["status"]
+    return status
 
 
-def _print_lines(seen: Iterator[Sight], *, as_json: bool) -> Sight:
-    """One line whenever something changed."""
-    last: Sight | None = None
+def _print_lines(seen: Iterator[Sight], *, as_json: bool) -> str:
+    """One line whenever something changed. Returns the last status."""
+    status = ""
     printed: dict[str, Any] | None = None
-    for last in seen:
-        changing = dict(last.changing())
+    for sight in seen:
+        status = sight.progress["status"]
+        changing = sight.changing()
         if changing == printed:
             continue
         printed = changing
-        if as_json:
-            line = json.dumps(last.document(), ensure_ascii=False)
-        else:
-            line = last.line()
-        sys.stdout.write(line + "\n")
+        line = json.dumps(sight.document(), ensure_ascii=False) if as_json else sight.line()
         # Whoever reads a pipe wants to see it now.
-        sys.stdout.flush()
-    assert last is not None
-    return last
+        print(line, flush=True)
+    return status
 
 
 def register(commands: typer.Typer) -> None:
