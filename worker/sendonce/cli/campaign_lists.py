@@ -218,7 +218,8 @@ def _print_entries(found: list[Row], *, more: bool) -> None:
                 )
                 for row in found
             ),
-            right=("entry", "attempt"),
+            # Among the numbers, which never wrap: a recipient in two lines cannot be copied.
+            right=("entry", "recipient", "attempt"),
         )
     )
     if more:

@@ -65,7 +65,7 @@ def list_unknown(
                 )
                 for row in found
             ),
-            right=("entry", "attempt"),
+            right=("entry", "recipient", "attempt"),
         )
     )
     screen.print(
