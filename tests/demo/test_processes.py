@@ -40,13 +40,17 @@ def test_a_program_is_ended_though_ctrl_c_came_while_its_thread_began() -> None:
         assert not program.running
 
 
+def _begin_again_when_interrupted(processes: Processes, program: InterruptsAtOnce) -> None:
+    try:
+        processes.start(program)
+    except KeyboardInterrupt:
+        program.close()
+        processes.restart(program)
+
+
 def test_a_program_is_ended_though_ctrl_c_came_while_it_was_started_again() -> None:
     for _ in range(50):
         program = InterruptsAtOnce()
         with pytest.raises(KeyboardInterrupt), Processes() as processes:
-            try:
-                processes.start(program)
-            except KeyboardInterrupt:
-                program.close()
-                processes.restart(program)
+            _begin_again_when_interrupted(processes, program)
         assert not program.running
