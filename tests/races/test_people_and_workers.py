@@ -80,7 +80,14 @@ def test_two_imports_that_overlap_in_opposite_order_do_not_deadlock(world: World
         left.execute(ADD, [campaign, 1, 100])
         waiting = world.call(right, backwards, campaign, 51, 150)
         waiting.blocked_by(left, world.owner)
-    assert waiting.result() == {"added": 50, "duplicate": 50, "suppressed": 0, "rejected": []}
+    assert waiting.result() == {
+        "added": 50,
+        "duplicate": 50,
+        "suppressed": 0,
+        "rejected": [],
+        # Of the fifty that it added itself, at the world's 0.05 each.
+        "estimated_cost": 2.5,
+    }
     assert world.counter(campaign, "total_contacts") == "150"
     world.sound(campaign)
 
