@@ -2,6 +2,22 @@
 
 create type public.entry_status as enum ('ready', 'processing', 'unknown', 'sent', 'failed', 'skipped', 'cancelled');
 
+create function sendonce.recipient_problem(_recipient text)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return case
+        when coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
+    end;
+end;
+$$;
+
+comment on function sendonce.recipient_problem(text) is
+    'Called for every recipient that is given to us. Returns what is wrong with the number, null when nothing.';
+
 create table public.send_queue (
     id bigint generated always as identity primary key,
     organization_id uuid not null,

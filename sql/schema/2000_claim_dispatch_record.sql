@@ -851,7 +851,7 @@ $$;
 comment on function sendonce.apply_template_stops(text, bigint[], text) is
     'Called by record_results and ingest_delivery_reports after the account''s lock. Stops the templates of these entries, and with them every campaign that uses them.';
 
-create function sendonce.suppress_recipients(_entry_ids bigint[], _reason text)
+create function sendonce.suppress_opted_out(_entry_ids bigint[], _reason text)
 returns void
 language sql
 volatile
@@ -865,7 +865,7 @@ as $$
     on conflict (organization_id, recipient) do nothing;
 $$;
 
-comment on function sendonce.suppress_recipients(bigint[], text) is
+comment on function sendonce.suppress_opted_out(bigint[], text) is
     'Called by record_results and ingest_delivery_reports last. Withholds marketing from the recipients of these entries.';
 
 create function sendonce.retry_due(
@@ -1122,7 +1122,7 @@ begin
     end if;
 
     if _suppress is not null then
-        perform sendonce.suppress_recipients(_suppress, 'the provider says that the person opted out');
+        perform sendonce.suppress_opted_out(_suppress, 'the provider says that the person opted out');
     end if;
     if not _plain or _undispatched is not null or _second then
         insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)

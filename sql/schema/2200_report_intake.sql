@@ -371,7 +371,7 @@ begin
         perform sendonce.write_attempts(_attempts);
     end if;
     if _suppress is not null then
-        perform sendonce.suppress_recipients(_suppress, 'the provider reports that the person opted out');
+        perform sendonce.suppress_opted_out(_suppress, 'the provider reports that the person opted out');
     end if;
 
     insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)

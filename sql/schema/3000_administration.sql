@@ -96,6 +96,7 @@ declare
     _account_id uuid;
     _account public.provider_accounts;
     _group_id uuid;
+    _group_name text;
 begin
     perform sendonce.require_role(_organization_id, 'admin');
     perform sendonce.refuse_unknown_options(
@@ -106,9 +107,19 @@ begin
         perform sendonce.raise_invalid('an account needs a sender and a name', format('_sender "%s", _name "%s".', _sender, _name), 'The sender is the WhatsApp phone number id or the Twilio number.');
     end if;
 
-    if _options ? 'limit_group' then
+    _group_name := _options ->> 'limit_group';
+    if _options ? 'daily_recipients' and not _options ? 'limit_group' then
+        select g.name into _group_name
+        from public.provider_accounts a
+        join public.limit_groups g on g.id = a.limit_group_id
+        where a.provider = _provider and a.sender = _sender and a.organization_id = _organization_id;
+    end if;
+    if _options ? 'daily_recipients' and _group_name is null then
+        perform sendonce.raise_invalid('daily_recipients is the cap of a limit group', 'The account belongs to none.', 'Name limit_group with it.');
+    end if;
+    if _group_name is not null then
         insert into public.limit_groups (organization_id, name, daily_recipients)
-        values (_organization_id, _options ->> 'limit_group', (_options ->> 'daily_recipients')::integer)
+        values (_organization_id, _group_name, (_options ->> 'daily_recipients')::integer)
         on conflict (organization_id, name) do update
         set daily_recipients = case when _options ? 'daily_recipients' then excluded.daily_recipients else public.limit_groups.daily_recipients end
         returning id into _group_id;

@@ -164,10 +164,7 @@ begin
     judged as materialized (
         select
             g.*,
-            case
-                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-                else sendonce.variable_problem(_template.variables, g.variables)
-            end as problem
+            coalesce(sendonce.recipient_problem(g.recipient), sendonce.variable_problem(_template.variables, g.variables)) as problem
         from given g
     ),
     -- Not materialized: each of its two readers has a constant condition, so that only one of them runs.

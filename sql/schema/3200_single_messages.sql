@@ -64,10 +64,7 @@ begin
                 'Choose both from one provider.'
             );
         end if;
-        _problem := case
-            when coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-            else sendonce.variable_problem(_template.variables, _given)
-        end;
+        _problem := coalesce(sendonce.recipient_problem(_recipient), sendonce.variable_problem(_template.variables, _given));
         if _problem is not null then
             perform sendonce.raise_invalid('the message cannot be sent as it is', _problem, 'A single message is refused as a whole; nothing was queued.');
         end if;

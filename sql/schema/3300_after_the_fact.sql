@@ -328,6 +328,29 @@ $$;
 
 comment on function sendonce.resolve_unknown(bigint, text) is 'Called through public.resolve_unknown, which documents it.';
 
+create function sendonce.check_suppression(_organization_id uuid, _scope text, _reason text)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    if _scope is null or _scope not in ('marketing', 'all') then
+        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
+    end if;
+    if coalesce(btrim(_reason), '') = '' then
+        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how it was asked for.');
+    end if;
+end;
+$$;
+
+comment on function sendonce.check_suppression(uuid, text, text) is
+    'Called first by suppress and suppress_recipients. Returns nothing. Raises SO003 when the caller is no operator there, SO004 without the organization, SO005 for another scope or without a reason.';
+
 create function sendonce.suppress(_organization_id uuid, _recipient text, _scope text, _reason text)
 returns void
 language plpgsql
@@ -336,18 +359,9 @@ security definer
 set search_path = ''
 as $$
 begin
-    perform sendonce.require_role(_organization_id, 'operator');
-    if not exists (select from public.organizations o where o.id = _organization_id) then
-        perform sendonce.raise_not_found('organization', _organization_id::text);
-    end if;
-    if coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then
-        perform sendonce.raise_invalid('a recipient is an E.164 number', 'It needs + and 7 to 15 digits, no spaces.', 'Such as +4915550001234.');
-    end if;
-    if _scope is null or _scope not in ('marketing', 'all') then
-        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
-    end if;
-    if coalesce(btrim(_reason), '') = '' then
-        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the person asked for it.');
+    perform sendonce.check_suppression(_organization_id, _scope, _reason);
+    if sendonce.recipient_problem(_recipient) is not null then
+        perform sendonce.raise_invalid('this recipient cannot be suppressed', format('"%s" is %s.', coalesce(_recipient, ''), sendonce.recipient_problem(_recipient)), 'Such as +4915550001234.');
     end if;
 
     insert into public.suppressions (organization_id, recipient, scope, reason)
@@ -378,16 +392,7 @@ declare
     _added integer;
     _already integer;
 begin
-    perform sendonce.require_role(_organization_id, 'operator');
-    if not exists (select from public.organizations o where o.id = _organization_id) then
-        perform sendonce.raise_not_found('organization', _organization_id::text);
-    end if;
-    if _scope is null or _scope not in ('marketing', 'all') then
-        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
-    end if;
-    if coalesce(btrim(_reason), '') = '' then
-        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the people asked for it.');
-    end if;
+    perform sendonce.check_suppression(_organization_id, _scope, _reason);
     if jsonb_typeof(_recipients) is distinct from 'array' then
         perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001"}].');
     end if;
@@ -403,11 +408,7 @@ begin
         from jsonb_array_elements(_recipients) with ordinality r
     ),
     judged as materialized (
-        select
-            g.row_number, g.recipient,
-            case
-                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-            end as problem
+        select g.row_number, g.recipient, sendonce.recipient_problem(g.recipient) as problem
         from given g
     ),
     added as (

@@ -37,7 +37,7 @@ as $$
 $$;
 
 comment on function public.upsert_account(uuid, text, text, text, jsonb) is
-    'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group, daily_recipients. Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
+    'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group (null for none), daily_recipients (the group''s, null for no cap). Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
 
 create function public.pause_account(_account_id uuid, _reason text)
 returns void
@@ -250,7 +250,7 @@ as $$
 $$;
 
 comment on function public.suppress_recipients(uuid, jsonb, text, text) is
-    'Called by operators with up to 20,000 [{recipient, row}]. Does what suppress does for each of them. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
+    'Called by operators with up to 20,000 [{recipient, row}]. Withholds marketing, or all, from each of them from the next dispatch on. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
 
 create function public.unsuppress(_organization_id uuid, _recipient text)
 returns void

@@ -956,6 +956,22 @@ comment on function sendonce.log_event(uuid, uuid, uuid, text, jsonb) is
 
 create type public.entry_status as enum ('ready', 'processing', 'unknown', 'sent', 'failed', 'skipped', 'cancelled');
 
+create function sendonce.recipient_problem(_recipient text)
+returns text
+language plpgsql
+immutable
+set search_path = ''
+as $$
+begin
+    return case
+        when coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
+    end;
+end;
+$$;
+
+comment on function sendonce.recipient_problem(text) is
+    'Called for every recipient that is given to us. Returns what is wrong with the number, null when nothing.';
+
 create table public.send_queue (
     id bigint generated always as identity primary key,
     organization_id uuid not null,
@@ -2687,7 +2703,7 @@ $$;
 comment on function sendonce.apply_template_stops(text, bigint[], text) is
     'Called by record_results and ingest_delivery_reports after the account''s lock. Stops the templates of these entries, and with them every campaign that uses them.';
 
-create function sendonce.suppress_recipients(_entry_ids bigint[], _reason text)
+create function sendonce.suppress_opted_out(_entry_ids bigint[], _reason text)
 returns void
 language sql
 volatile
@@ -2701,7 +2717,7 @@ as $$
     on conflict (organization_id, recipient) do nothing;
 $$;
 
-comment on function sendonce.suppress_recipients(bigint[], text) is
+comment on function sendonce.suppress_opted_out(bigint[], text) is
     'Called by record_results and ingest_delivery_reports last. Withholds marketing from the recipients of these entries.';
 
 create function sendonce.retry_due(
@@ -2958,7 +2974,7 @@ begin
     end if;
 
     if _suppress is not null then
-        perform sendonce.suppress_recipients(_suppress, 'the provider says that the person opted out');
+        perform sendonce.suppress_opted_out(_suppress, 'the provider says that the person opted out');
     end if;
     if not _plain or _undispatched is not null or _second then
         insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
@@ -3738,7 +3754,7 @@ begin
         perform sendonce.write_attempts(_attempts);
     end if;
     if _suppress is not null then
-        perform sendonce.suppress_recipients(_suppress, 'the provider reports that the person opted out');
+        perform sendonce.suppress_opted_out(_suppress, 'the provider reports that the person opted out');
     end if;
 
     insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
@@ -4069,6 +4085,7 @@ declare
     _account_id uuid;
     _account public.provider_accounts;
     _group_id uuid;
+    _group_name text;
 begin
     perform sendonce.require_role(_organization_id, 'admin');
     perform sendonce.refuse_unknown_options(
@@ -4079,9 +4096,19 @@ begin
         perform sendonce.raise_invalid('an account needs a sender and a name', format('_sender "%s", _name "%s".', _sender, _name), 'The sender is the WhatsApp phone number id or the Twilio number.');
     end if;
 
-    if _options ? 'limit_group' then
+    _group_name := _options ->> 'limit_group';
+    if _options ? 'daily_recipients' and not _options ? 'limit_group' then
+        select g.name into _group_name
+        from public.provider_accounts a
+        join public.limit_groups g on g.id = a.limit_group_id
+        where a.provider = _provider and a.sender = _sender and a.organization_id = _organization_id;
+    end if;
+    if _options ? 'daily_recipients' and _group_name is null then
+        perform sendonce.raise_invalid('daily_recipients is the cap of a limit group', 'The account belongs to none.', 'Name limit_group with it.');
+    end if;
+    if _group_name is not null then
         insert into public.limit_groups (organization_id, name, daily_recipients)
-        values (_organization_id, _options ->> 'limit_group', (_options ->> 'daily_recipients')::integer)
+        values (_organization_id, _group_name, (_options ->> 'daily_recipients')::integer)
         on conflict (organization_id, name) do update
         set daily_recipients = case when _options ? 'daily_recipients' then excluded.daily_recipients else public.limit_groups.daily_recipients end
         returning id into _group_id;
@@ -4441,10 +4468,7 @@ begin
     judged as materialized (
         select
             g.*,
-            case
-                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-                else sendonce.variable_problem(_template.variables, g.variables)
-            end as problem
+            coalesce(sendonce.recipient_problem(g.recipient), sendonce.variable_problem(_template.variables, g.variables)) as problem
         from given g
     ),
     -- Not materialized: each of its two readers has a constant condition, so that only one of them runs.
@@ -4690,10 +4714,7 @@ begin
                 'Choose both from one provider.'
             );
         end if;
-        _problem := case
-            when coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-            else sendonce.variable_problem(_template.variables, _given)
-        end;
+        _problem := coalesce(sendonce.recipient_problem(_recipient), sendonce.variable_problem(_template.variables, _given));
         if _problem is not null then
             perform sendonce.raise_invalid('the message cannot be sent as it is', _problem, 'A single message is refused as a whole; nothing was queued.');
         end if;
@@ -5070,6 +5091,29 @@ $$;
 
 comment on function sendonce.resolve_unknown(bigint, text) is 'Called through public.resolve_unknown, which documents it.';
 
+create function sendonce.check_suppression(_organization_id uuid, _scope text, _reason text)
+returns void
+language plpgsql
+stable
+set search_path = ''
+as $$
+begin
+    perform sendonce.require_role(_organization_id, 'operator');
+    if not exists (select from public.organizations o where o.id = _organization_id) then
+        perform sendonce.raise_not_found('organization', _organization_id::text);
+    end if;
+    if _scope is null or _scope not in ('marketing', 'all') then
+        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
+    end if;
+    if coalesce(btrim(_reason), '') = '' then
+        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how it was asked for.');
+    end if;
+end;
+$$;
+
+comment on function sendonce.check_suppression(uuid, text, text) is
+    'Called first by suppress and suppress_recipients. Returns nothing. Raises SO003 when the caller is no operator there, SO004 without the organization, SO005 for another scope or without a reason.';
+
 create function sendonce.suppress(_organization_id uuid, _recipient text, _scope text, _reason text)
 returns void
 language plpgsql
@@ -5078,18 +5122,9 @@ security definer
 set search_path = ''
 as $$
 begin
-    perform sendonce.require_role(_organization_id, 'operator');
-    if not exists (select from public.organizations o where o.id = _organization_id) then
-        perform sendonce.raise_not_found('organization', _organization_id::text);
-    end if;
-    if coalesce(_recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then
-        perform sendonce.raise_invalid('a recipient is an E.164 number', 'It needs + and 7 to 15 digits, no spaces.', 'Such as +4915550001234.');
-    end if;
-    if _scope is null or _scope not in ('marketing', 'all') then
-        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
-    end if;
-    if coalesce(btrim(_reason), '') = '' then
-        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the person asked for it.');
+    perform sendonce.check_suppression(_organization_id, _scope, _reason);
+    if sendonce.recipient_problem(_recipient) is not null then
+        perform sendonce.raise_invalid('this recipient cannot be suppressed', format('"%s" is %s.', coalesce(_recipient, ''), sendonce.recipient_problem(_recipient)), 'Such as +4915550001234.');
     end if;
 
     insert into public.suppressions (organization_id, recipient, scope, reason)
@@ -5120,16 +5155,7 @@ declare
     _added integer;
     _already integer;
 begin
-    perform sendonce.require_role(_organization_id, 'operator');
-    if not exists (select from public.organizations o where o.id = _organization_id) then
-        perform sendonce.raise_not_found('organization', _organization_id::text);
-    end if;
-    if _scope is null or _scope not in ('marketing', 'all') then
-        perform sendonce.raise_invalid('a scope is "marketing" or "all"', format('Got %s.', coalesce(_scope, 'null')), 'all withholds codes and receipts too.');
-    end if;
-    if coalesce(btrim(_reason), '') = '' then
-        perform sendonce.raise_invalid('a suppression needs a reason', '_reason is empty.', 'Say how the people asked for it.');
-    end if;
+    perform sendonce.check_suppression(_organization_id, _scope, _reason);
     if jsonb_typeof(_recipients) is distinct from 'array' then
         perform sendonce.raise_invalid('recipients must be a JSON array', format('Got %s.', coalesce(jsonb_typeof(_recipients), 'null')), 'Pass [{"recipient": "+4915550001"}].');
     end if;
@@ -5145,11 +5171,7 @@ begin
         from jsonb_array_elements(_recipients) with ordinality r
     ),
     judged as materialized (
-        select
-            g.row_number, g.recipient,
-            case
-                when coalesce(g.recipient, '') !~ '^\+[1-9][0-9]{6,14}$' then 'not an E.164 number: it needs + and 7 to 15 digits, no spaces'
-            end as problem
+        select g.row_number, g.recipient, sendonce.recipient_problem(g.recipient) as problem
         from given g
     ),
     added as (
@@ -7069,7 +7091,7 @@ as $$
 $$;
 
 comment on function public.upsert_account(uuid, text, text, text, jsonb) is
-    'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group, daily_recipients. Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
+    'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group (null for none), daily_recipients (the group''s, null for no cap). Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
 
 create function public.pause_account(_account_id uuid, _reason text)
 returns void
@@ -7282,7 +7304,7 @@ as $$
 $$;
 
 comment on function public.suppress_recipients(uuid, jsonb, text, text) is
-    'Called by operators with up to 20,000 [{recipient, row}]. Does what suppress does for each of them. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
+    'Called by operators with up to 20,000 [{recipient, row}]. Withholds marketing, or all, from each of them from the next dispatch on. Returns {added, already, rejected: [{row, recipient, reason}]}; added are those from whom more is withheld than before, already those who were suppressed as far or come twice, and stay as they are. A bad row stops no good one. Never withholds less than before. Logged once, with the counts. Raises SO003, SO004, SO005.';
 
 create function public.unsuppress(_organization_id uuid, _recipient text)
 returns void

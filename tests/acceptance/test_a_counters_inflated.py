@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,7 +22,6 @@ from acceptance.abc_support import (
     at_once,
     call,
     drift,
-    make_simulator,
     one,
     person,
     refusal,
@@ -37,20 +35,6 @@ from support.database import Connection, Database
 from worker.support import accepted_per_recipient, wait_until, workers_for
 
 _TABLES = ("campaigns", "send_queue", "messages", "claims", "organizations", "provider_accounts")
-
-
-@pytest.fixture(scope="module")
-def _simulator() -> Iterator[SimulatorProcess]:
-    with make_simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(_simulator: SimulatorProcess) -> SimulatorProcess:
-    """A provider with no faults and an empty ledger."""
-    _simulator.control.restore_faults()
-    _simulator.control.reset()
-    return _simulator
 
 
 def _content(connection: Connection) -> dict[str, Any]:

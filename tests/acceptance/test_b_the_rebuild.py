@@ -8,7 +8,6 @@ was read from inflated counters, and cost was added for every event.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -21,7 +20,6 @@ from acceptance.abc_support import (
     at_once,
     call,
     drift,
-    make_simulator,
     one,
     person,
     refusal,
@@ -34,20 +32,6 @@ from support.database import Connection, Database
 from worker.support import accepted_per_recipient, wait_until, workers_for
 
 ESTIMATE = Decimal("5.50")
-
-
-@pytest.fixture(scope="module")
-def _simulator() -> Iterator[SimulatorProcess]:
-    with make_simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(_simulator: SimulatorProcess) -> SimulatorProcess:
-    """A provider with no faults and an empty ledger."""
-    _simulator.control.restore_faults()
-    _simulator.control.reset()
-    return _simulator
 
 
 @pytest.mark.parametrize("charge_on", ["accepted", "delivered"])

@@ -20,7 +20,6 @@ from acceptance.abc_support import (
     at_once,
     call,
     drift,
-    make_simulator,
     one,
     person,
     refusal,
@@ -29,28 +28,7 @@ from acceptance.abc_support import (
 )
 from sendonce.simulator.process import SimulatorProcess
 from support.database import Connection, Database
-from worker.support import Workers, accepted_per_recipient, wait_until, workers_for
-
-
-@pytest.fixture(scope="module")
-def _simulator() -> Iterator[SimulatorProcess]:
-    with make_simulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
-def simulator(_simulator: SimulatorProcess) -> SimulatorProcess:
-    """A provider with no faults and an empty ledger."""
-    _simulator.control.restore_faults()
-    _simulator.control.reset()
-    return _simulator
-
-
-@pytest.fixture
-def workers(database: Database, simulator: SimulatorProcess) -> Iterator[Workers]:
-    """Starts real workers that send to the simulator."""
-    with workers_for(database, simulator.graph_url) as workers:
-        yield workers
+from worker.support import Workers, accepted_per_recipient, wait_until
 
 
 def _send_single(stage: Stage, number: int = 900) -> int:

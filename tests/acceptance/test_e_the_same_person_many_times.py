@@ -35,7 +35,6 @@ from worker.support import (
     assert_nobody_got_it_twice,
     start_campaign,
     wait_until,
-    workers_for,
 )
 
 CONTACTS = 20_028
@@ -59,26 +58,11 @@ def world(database: Database) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture(scope="module")
-def _simulator_process() -> Iterator[SimulatorProcess]:
-    with SimulatorProcess() as simulator:
-        yield simulator
-
-
 @pytest.fixture
-def simulator(_simulator_process: SimulatorProcess) -> SimulatorProcess:
-    """A provider that takes a moment for each message, and has sent nothing yet."""
-    _simulator_process.control.reset()
-    _simulator_process.control.restore_faults()
-    _simulator_process.control.set_faults(latency_mean=0.1, latency_jitter=0.05)
-    return _simulator_process
-
-
-@pytest.fixture
-def workers(database: Database, simulator: SimulatorProcess) -> Iterator[Workers]:
-    """Starts worker processes that send to the simulator."""
-    with workers_for(database, simulator.graph_url) as workers:
-        yield workers
+def simulator(simulator: SimulatorProcess) -> SimulatorProcess:
+    """A provider that takes its time, so that a worker can be killed meanwhile."""
+    simulator.control.set_faults(latency_mean=0.1, latency_jitter=0.05)
+    return simulator
 
 
 def test_165_480_attempts_send_20_028_messages(database: Database, world: World) -> None:

@@ -1,29 +1,14 @@
-"""A draft to import into, and the command that does it."""
+"""A draft to import into."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.command import Answer, sendonce
 from support.database import Connection, Database
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def result(self) -> dict[str, Any]:
-        found = json.loads(self.stdout)
-        assert isinstance(found, dict)
-        return found
 
 
 @dataclass(frozen=True)
@@ -42,34 +27,18 @@ class Draft:
         rows = self.connection.execute("select recipient, variables from public.send_queue")
         return dict(rows.fetchall())
 
-    def sendonce(
-        self, *arguments: str, stdin: bytes | None = None, url: str | None = None
-    ) -> Answer:
-        done = subprocess.run(
-            command(*arguments),
-            env=environment(url or self.database.url),
-            input=stdin or b"",
-            capture_output=True,
-            check=False,
-            timeout=120,
-        )
-        return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
-
     def imports(
-        self, file: Path | str, *flags: str, stdin: bytes | None = None, url: str | None = None
+        self, file: Path | str, *flags: str, stdin: bytes = b"", url: str | None = None
     ) -> Answer:
-        return self.sendonce(
-            "import", str(file), "--campaign", self.campaign, *flags, stdin=stdin, url=url
+        return sendonce(
+            "import",
+            str(file),
+            "--campaign",
+            self.campaign,
+            *flags,
+            stdin=stdin,
+            url=url or self.database.url,
         )
-
-
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "sendonce.cli.main", *arguments]
-
-
-def environment(url: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SENDONCE_")}
-    return kept | {"SENDONCE_DATABASE_URL": url}
 
 
 def made(database: Database, connection: Connection, variables: tuple[str, ...] = ()) -> Draft:

@@ -9,29 +9,15 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from cli.command import PATIENCE, Answer, command, environment, sendonce
 from support.database import Connection, Database
 
 SENDER = "106500000000001"
-#: Seconds within which whatever is waited for must have happened; no test measures time.
-PATIENCE = 60
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    stdout: str
-    stderr: str
-
-    def json(self) -> Any:
-        """The document on standard output."""
-        return json.loads(self.stdout)
 
 
 class World:
@@ -57,26 +43,13 @@ class World:
         row = self.connection.execute(query, arguments).fetchone()
         return None if row is None else row[0]
 
-    def environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("SENDONCE_")}
-        return {**kept, "SENDONCE_DATABASE_URL": self.url}
-
     def run(self, *arguments: str) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", "sendonce.cli.main", *arguments],
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
+        return sendonce(*arguments, url=self.url)
 
     def popen(self, *arguments: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "sendonce.cli.main", *arguments],
-            env={**self.environment(), "TERM": "xterm"},
+            command(*arguments),
+            env=environment(self.url, {"TERM": "xterm"}),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from cli.operator_command import Answer, sendonce, spoil, value
+from cli.command import Answer, sendonce
+from cli.spoiling import spoil, value
 from sendonce.cli.database import connected
 from sendonce.doctor import upkeep
 from sendonce.doctor.finding import Level
@@ -38,7 +39,7 @@ TOKEN = "the-token-that-nobody-may-see"
 
 def doctor(database: Database | str, *arguments: str, **environment: str) -> Answer:
     url = database if isinstance(database, str) else database.url
-    answer = sendonce("doctor", "--json", *arguments, url=url, **environment)
+    answer = sendonce("doctor", "--json", *arguments, url=url, settings=environment)
     assert answer.code in (0, 1), answer
     return answer
 
@@ -75,8 +76,10 @@ def test_a_healthy_installation_is_all_in_order() -> None:
         answer = sendonce(
             "doctor",
             url=database.url,
-            SENDONCE_WHATSAPP_URL=f"{simulator.base_url}/v25.0",
-            SENDONCE_WHATSAPP_TOKEN=simulator.token,
+            settings={
+                "SENDONCE_WHATSAPP_URL": f"{simulator.base_url}/v25.0",
+                "SENDONCE_WHATSAPP_TOKEN": simulator.token,
+            },
         )
     assert answer.code == 0, answer
     assert "0 errors, 0 warnings" in answer.stdout

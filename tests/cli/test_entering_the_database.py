@@ -3,45 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from dataclasses import dataclass
 from typing import Any
 
+from cli.command import refusal, sendonce
 from support.database import Connection, Database, with_database, with_user
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    stdout: str
-    stderr: str
-
-
-def sendonce(*arguments: str, url: str | None = None) -> Answer:
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("SENDONCE_")}
-    if url is not None:
-        environment["SENDONCE_DATABASE_URL"] = url
-    done = subprocess.run(
-        [sys.executable, "-m", "sendonce.cli.main", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return Answer(done.returncode, done.stdout, done.stderr)
-
-
-def refusal(answer: Answer) -> str:
-    """The one line that a refusal is."""
-    assert answer.code == 2, answer
-    assert answer.stdout == ""
-    (line,) = answer.stderr.splitlines()
-    assert line.startswith("sendonce: ")
-    return line
 
 
 def organization(connection: Connection, name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.test_entering_the_database import refusal, sendonce
+from cli.command import refusal, sendonce
 from schema.catalog import differences, read_catalog
 from schema.conftest import create_project
 from schema.supabase_cli import ROOT, SupabaseCli

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from cli.test_entering_the_database import refusal, sendonce
+from cli.command import refusal, sendonce
 from support.database import Connection, Database
 
 
@@ -81,10 +81,14 @@ def test_a_rate_that_is_none_is_refused(database: Database, acme: str, rate: str
 
 def test_the_daily_cap_is_the_groups(database: Database, acme: str) -> None:
     new = ("account", "set", "101", "--provider", "whatsapp", "--name", "main")
-    assert "--limit-group" in refusal(sendonce(*new, "--daily-recipients", "250", url=database.url))
+    assert "Name limit_group with it" in refusal(
+        sendonce(*new, "--daily-recipients", "250", url=database.url)
+    )
     document(*new, "--limit-group", "portfolio", database=database)
     changed = document("account", "set", "101", "--daily-recipients", "250", database=database)
     assert (changed["limit_group"], changed["daily_recipients"]) == ("portfolio", 250)
+    alone = document("account", "set", "101", "--limit-group", "none", database=database)
+    assert (alone["limit_group"], alone["daily_recipients"]) == (None, None)
 
 
 def test_an_account_is_paused_with_a_reason_and_resumed(database: Database, acme: str) -> None:

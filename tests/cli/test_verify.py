@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cli.operator_command import sendonce, spoil
+from cli.command import sendonce
+from cli.spoiling import spoil
 from support.database import Connection, Database
 from worker.support import start_campaign
 

@@ -897,6 +897,94 @@ _ACCESS: Final = (
     ),
 )
 
+_LISTS: Final = (
+    Mutation(
+        "a dry run adds nobody",
+        "a_dry_run_adds_nothing_and_says_the_same",
+        replaced=(("sendonce.add_recipients", "where not _dry_run\n", "\n"),),
+    ),
+    Mutation(
+        "a dry run says what adding would say",
+        "a_dry_run_adds_nothing_and_says_the_same",
+        replaced=(
+            (
+                "sendonce.add_recipients",
+                "and not exists (select from public.send_queue q",
+                "and true or not exists (select from public.send_queue q",
+            ),
+        ),
+    ),
+    Mutation(
+        "a dry run costs nothing",
+        "a_dry_run_adds_nothing_and_says_the_same",
+        replaced=(
+            ("sendonce.add_recipients", "if _cost > 0 and not _dry_run then", "if _cost > 0 then"),
+        ),
+    ),
+    Mutation(
+        "a recipient is an E.164 number",
+        "a_contact_is_added_once_to_a_campaign",
+        replaced=(("sendonce.recipient_problem", "{6,14}", "{6,15}"),),
+        raises=True,
+    ),
+    Mutation(
+        "a list of suppressions never withholds less than before",
+        "a_list_of_suppressions_never_withholds_less_than_before",
+        replaced=(
+            (
+                "sendonce.suppress_recipients",
+                "where public.suppressions.scope = 'marketing' and excluded.scope = 'all'",
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "a suppression is an operator's",
+        "a_list_of_suppressions_never_withholds_less_than_before",
+        replaced=(
+            (
+                "sendonce.check_suppression",
+                "perform sendonce.require_role(_organization_id, 'operator');",
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "a suppression has a scope",
+        "a_list_of_suppressions_never_withholds_less_than_before",
+        replaced=(
+            (
+                "sendonce.check_suppression",
+                "if _scope is null or _scope not in ('marketing', 'all') then",
+                "if false then",
+            ),
+        ),
+        raises=True,
+    ),
+    Mutation(
+        "a suppression has a reason",
+        "a_list_of_suppressions_never_withholds_less_than_before",
+        replaced=(
+            (
+                "sendonce.check_suppression",
+                "if coalesce(btrim(_reason), '') = '' then",
+                "if false then",
+            ),
+        ),
+    ),
+    Mutation(
+        "a daily cap needs a group",
+        "an_account_is_put_into_a_limit_group_and_taken_out",
+        replaced=(
+            (
+                "sendonce.upsert_account",
+                "if _options ? 'daily_recipients' and _group_name is null then",
+                "if false then",
+            ),
+        ),
+    ),
+)
+
 
 def mutations() -> Iterator[Mutation]:
     """Yield every guard's mutation."""
@@ -910,3 +998,4 @@ def mutations() -> Iterator[Mutation]:
     yield from _LEASES
     yield from _REPORTS
     yield from _ACCESS
+    yield from _LISTS

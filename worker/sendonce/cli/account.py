@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
-from enum import StrEnum
 from typing import Annotated, Any, LiteralString
 from uuid import UUID
 
@@ -35,20 +34,6 @@ ChosenAccount = Annotated[
 ]
 
 
-class Provider(StrEnum):
-    """The providers that there are."""
-
-    whatsapp = "whatsapp"
-    twilio = "twilio"
-
-
-class OnUnknown(StrEnum):
-    """What becomes of a message whose outcome nobody ever told."""
-
-    fail = "fail"
-    hold = "hold"
-
-
 @commands.command("set")
 def set_account(
     sender: Annotated[
@@ -61,7 +46,8 @@ def set_account(
         str | None, typer.Option("--name", help="What people call it.", show_default=False)
     ] = None,
     provider: Annotated[
-        Provider | None, typer.Option("--provider", help="Who carries it.", show_default=False)
+        str | None,
+        typer.Option("--provider", help="Who carries it: whatsapp or twilio.", show_default=False),
     ] = None,
     currency: Annotated[
         str | None,
@@ -104,7 +90,7 @@ def set_account(
         ),
     ] = None,
     on_unknown: Annotated[
-        OnUnknown | None,
+        str | None,
         typer.Option(
             "--on-unknown",
             help="What becomes of it then: fail, or hold for a person.",
@@ -115,7 +101,7 @@ def set_account(
         str | None,
         typer.Option(
             "--limit-group",
-            help="The accounts with which it shares a cap: made where it is new.",
+            help="The accounts with which it shares a cap, made where it is new; or none.",
             show_default=False,
         ),
     ] = None,
@@ -141,9 +127,10 @@ def set_account(
         lease=lease,
         longest_claim=longest_claim,
         unknown_window=unknown_window,
-        on_unknown=None if on_unknown is None else on_unknown.value,
-        limit_group=limit_group,
+        on_unknown=on_unknown,
     )
+    if limit_group is not None:
+        options["limit_group"] = None if limit_group.lower() == "none" else limit_group
     if maximum_rate is not None:
         options["maximum_rate"] = _number("--maximum-rate", maximum_rate)
     if daily_recipients is not None:
@@ -158,17 +145,11 @@ def set_account(
                 f"there is no account with the sender {sender!r} yet: "
                 "a new one needs --provider and --name"
             )
-        if "daily_recipients" in options and "limit_group" not in options:
-            # The cap is the group's; without one the database would not know whose it is.
-            group = None if before is None else before["limit_group"]
-            if group is None:
-                raise CommandError("--daily-recipients is the cap of a group: name --limit-group")
-            options["limit_group"] = group
         account_id = call(
             connection,
             "upsert_account",
             _organization_id=owner["id"],
-            _provider=str(carrier),
+            _provider=carrier,
             _sender=sender,
             _name=called,
             _options=options,
@@ -307,7 +288,7 @@ def state(row: Row) -> str:
 
 
 def _known(
-    connection: Connection, organization_id: UUID, sender: str, provider: Provider | None
+    connection: Connection, organization_id: UUID, sender: str, provider: str | None
 ) -> Row | None:
     found = connection.execute(
         _QUERY + " where a.organization_id = %s and a.sender = %s"

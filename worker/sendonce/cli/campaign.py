@@ -10,7 +10,7 @@ import typer
 
 from sendonce.cli import campaign_lists, campaign_view, campaign_watch, choose, output
 from sendonce.cli.campaign_lists import CampaignArgument
-from sendonce.cli.confirm import confirm
+from sendonce.cli.confirm import Yes, confirm
 from sendonce.cli.database import Connection, Url, call, connected
 from sendonce.errors import CommandError
 
@@ -18,8 +18,6 @@ commands = typer.Typer(
     no_args_is_help=True,
     help="Create campaigns, run them, watch them and look what became of them.",
 )
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 _WINDOW = re.compile(r"(\d{1,2}:\d{2})\s*-\s*(\d{1,2}:\d{2})")
 #: Entries that one call puts back: each call is a short transaction.
@@ -31,18 +29,8 @@ def create(
     name: Annotated[str, typer.Argument(help="What the campaign is called.")],
     url: Url = None,
     organization: choose.OrganizationOption = None,
-    account: Annotated[
-        str | None,
-        typer.Option(
-            help="Id, name or sender; needed where there are several.", show_default=False
-        ),
-    ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            help="Id, name or name/language; needed where there are several.", show_default=False
-        ),
-    ] = None,
+    account: choose.AccountOption = None,
+    template: choose.TemplateOption = None,
     priority: Annotated[
         int | None,
         typer.Option(help="Higher goes first on the same account (default 0).", show_default=False),

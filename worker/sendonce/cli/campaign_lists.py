@@ -12,11 +12,9 @@ from uuid import UUID
 import typer
 
 from sendonce.cli import campaign_view, choose, output
-from sendonce.cli.database import Connection, Row, Url, call, connected, rows
+from sendonce.cli.database import Connection, Row, Url, call, connected, pages
 from sendonce.errors import CommandError
 
-#: What one call may return at most; an API cuts there.
-_PAGE = 1000
 #: Entries in a table where nobody asked for more.
 _TABLE_LIMIT = 100
 
@@ -49,23 +47,15 @@ CampaignArgument = Annotated[
 
 
 def _campaigns(connection: Connection, organization_id: UUID, limit: int | None) -> Iterator[Row]:
-    """The organization's campaigns, newest first, page by page."""
-    after: UUID | None = None
-    left = limit
-    while left is None or left > 0:
-        size = _PAGE if left is None else min(_PAGE, left)
-        page = rows(
-            connection,
-            "list_campaigns",
-            _organization_id=organization_id,
-            _after=after,
-            _limit=size,
-        )
-        yield from page
-        if len(page) < size:
-            return
-        after = page[-1]["id"]
-        left = None if left is None else left - len(page)
+    """The organization's campaigns, newest first."""
+    return pages(
+        connection,
+        "list_campaigns",
+        "id",
+        after=None,
+        limit=limit,
+        _organization_id=organization_id,
+    )
 
 
 def list_campaigns(
@@ -111,23 +101,16 @@ def list_campaigns(
 def _entries(
     connection: Connection, campaign_id: UUID, status: str | None, after: int, limit: int | None
 ) -> Iterator[Row]:
-    """The campaign's entries in the order of their ids, page by page."""
-    left = limit
-    while left is None or left > 0:
-        size = _PAGE if left is None else min(_PAGE, left)
-        page = rows(
-            connection,
-            "campaign_entries",
-            _campaign_id=campaign_id,
-            _status=status,
-            _after=after,
-            _limit=size,
-        )
-        yield from page
-        if len(page) < size:
-            return
-        after = page[-1]["id"]
-        left = None if left is None else left - len(page)
+    """The campaign's entries in the order of their ids."""
+    return pages(
+        connection,
+        "campaign_entries",
+        "id",
+        after=after,
+        limit=limit,
+        _campaign_id=campaign_id,
+        _status=status,
+    )
 
 
 def entries(

@@ -22,6 +22,24 @@ OrganizationOption = Annotated[
     ),
 ]
 
+#: The options of every command that sends through an account, with a template.
+AccountOption = Annotated[
+    str | None,
+    typer.Option(
+        "--account",
+        help="Id, name or sender; needed only where there are several.",
+        show_default=False,
+    ),
+]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--template",
+        help="Id, name or name/language; needed only where there are several.",
+        show_default=False,
+    ),
+]
+
 _START_OF_ID = re.compile(r"[0-9a-f]{4,8}(-[0-9a-f-]*)?")
 #: As many as a message can usefully name.
 _SHOWN = 5

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from sendonce.errors import CommandError
+
+#: The option of every command that asks.
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 
 def confirm(question: str, *, yes: bool) -> None:

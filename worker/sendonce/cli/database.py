@@ -93,6 +93,8 @@ def explanation(error: psycopg.Error) -> str:
     words = [diagnosis.message_primary, diagnosis.message_detail, diagnosis.message_hint]
     if error.sqlstate in ("42883", "3F000", "42P01") and not diagnosis.message_detail:
         words[2] = "Is Sendonce installed in this database? `sendonce doctor` tells more"
+    if error.sqlstate == "42501" and not diagnosis.message_hint:
+        words[2] = "Connect as the owner of the schema (on Supabase: postgres)"
     said = ". ".join(" ".join(word.split()).rstrip(".") for word in words if word)
     return f"{said} [{error.sqlstate}]"
 
@@ -113,6 +115,35 @@ def rows(connection: Connection, function: str, **arguments: Any) -> list[Row]:
     return connection.execute(
         _statement("select * from {}", function, arguments), arguments_of(arguments)
     ).fetchall()
+
+
+#: What one call may return at most: an API cuts there.
+LARGEST_PAGE = 1000
+
+
+def pages(
+    connection: Connection,
+    function: str,
+    key: str,
+    *,
+    after: Any,
+    limit: int | None = None,
+    **arguments: Any,
+) -> Iterator[Row]:
+    """All rows of a function that returns them in pages, read as they are asked for.
+
+    ``key`` names the column of which the last value is the next page's ``_after``; ``after`` is
+    the first page's. At most ``limit`` rows.
+    """
+    left = limit
+    while left is None or left > 0:
+        size = LARGEST_PAGE if left is None else min(LARGEST_PAGE, left)
+        page = rows(connection, function, **arguments, _after=after, _limit=size)
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1][key]
+        left = None if left is None else left - size
 
 
 def arguments_of(arguments: dict[str, Any]) -> dict[str, Any]:

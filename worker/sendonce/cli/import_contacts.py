@@ -63,7 +63,7 @@ RejectsFile = Annotated[
     typer.Option(
         "--rejects",
         metavar="FILE",
-        help="Where rejected rows go (default FILE.rejects.csv).",
+        help="Where rejected rows go: a new file (default FILE.rejects.csv, or the next number).",
         show_default=False,
     ),
 ]
@@ -212,17 +212,12 @@ class _Import:
         self._go(contacts, judged)
 
     def _added(self, connection: Connection, items: list[Item]) -> Row:
-        return cast(
-            "Row",
-            call(
-                connection,
-                "add_recipients",
-                _campaign_id=self._campaign["id"],
-                _recipients=items,
-            ),
-        )
+        return self._answer(connection, items, dry_run=False)
 
     def _would_add(self, connection: Connection, items: list[Item]) -> Row:
+        return self._answer(connection, items, dry_run=True)
+
+    def _answer(self, connection: Connection, items: list[Item], *, dry_run: bool) -> Row:
         return cast(
             "Row",
             call(
@@ -230,7 +225,7 @@ class _Import:
                 "add_recipients",
                 _campaign_id=self._campaign["id"],
                 _recipients=items,
-                _dry_run=True,
+                _dry_run=dry_run,
             ),
         )
 

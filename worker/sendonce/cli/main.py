@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 from typing import Annotated
 
@@ -23,7 +22,6 @@ COMMANDS = (
     "send",
     "queue",
     "unknown",
-    "suppress",
     "check",
     "repair",
     "verify",
@@ -63,8 +61,7 @@ def _options(
 
 def _register_commands() -> None:
     for name in COMMANDS:
-        if importlib.util.find_spec(f"sendonce.cli.{name}") is not None:
-            importlib.import_module(f"sendonce.cli.{name}").register(app)
+        importlib.import_module(f"sendonce.cli.{name}").register(app)
 
 
 _register_commands()

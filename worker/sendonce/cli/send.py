@@ -21,18 +21,8 @@ def send(
     ] = None,
     url: Url = None,
     organization: choose.OrganizationOption = None,
-    account: Annotated[
-        str | None,
-        typer.Option(
-            help="Id, name or sender; needed where there are several.", show_default=False
-        ),
-    ] = None,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            help="Id, name or name/language; needed where there are several.", show_default=False
-        ),
-    ] = None,
+    account: choose.AccountOption = None,
+    template: choose.TemplateOption = None,
     key: Annotated[
         str | None,
         typer.Option(

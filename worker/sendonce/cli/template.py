@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Any, LiteralString
 from uuid import UUID
 
@@ -22,13 +21,6 @@ _QUERY: LiteralString = (
 )
 
 
-class Provider(StrEnum):
-    """The providers that there are."""
-
-    whatsapp = "whatsapp"
-    twilio = "twilio"
-
-
 @commands.command("set")
 def set_template(
     name: Annotated[
@@ -36,10 +28,10 @@ def set_template(
     ],
     language: Annotated[str, typer.Option("--language", help="Such as en or pt_BR.")] = "en",
     provider: Annotated[
-        Provider | None,
+        str | None,
         typer.Option(
             "--provider",
-            help="Who approved it; needed only where the accounts have several providers.",
+            help="Who approved it, whatsapp or twilio; needed only where the accounts have both.",
             show_default=False,
         ),
     ] = None,
@@ -97,9 +89,7 @@ def set_template(
             connection,
             "upsert_template",
             _organization_id=owner["id"],
-            _provider=provider.value
-            if provider is not None
-            else _provider(connection, owner["id"], name, language),
+            _provider=provider or _provider(connection, owner["id"], name, language),
             _name=name,
             _language=language,
             _options=options,

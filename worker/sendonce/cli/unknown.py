@@ -10,15 +10,13 @@ import psycopg
 import typer
 
 from sendonce.cli import choose, output
-from sendonce.cli.confirm import confirm
-from sendonce.cli.database import Connection, Row, Url, call, connected, explanation, rows
+from sendonce.cli.confirm import Yes, confirm
+from sendonce.cli.database import Connection, Row, Url, call, connected, explanation, pages
 from sendonce.errors import CommandError
 
 commands = typer.Typer(
     no_args_is_help=True, help="Messages that may have gone out or not, and the decision on them."
 )
-
-_PAGE = 1000
 
 
 @commands.command("list")
@@ -77,20 +75,14 @@ def list_unknown(
 def _unknown(
     connection: Connection, organization_id: UUID, campaign_id: UUID | None
 ) -> Iterator[Row]:
-    after = 0
-    while True:
-        page = rows(
-            connection,
-            "unknown_entries",
-            _organization_id=organization_id,
-            _campaign_id=campaign_id,
-            _after=after,
-            _limit=_PAGE,
-        )
-        yield from page
-        if len(page) < _PAGE:
-            return
-        after = page[-1]["entry_id"]
+    return pages(
+        connection,
+        "unknown_entries",
+        "entry_id",
+        after=0,
+        _organization_id=organization_id,
+        _campaign_id=campaign_id,
+    )
 
 
 @commands.command("resolve")
@@ -105,7 +97,7 @@ def resolve(
         ),
     ],
     url: Url = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     as_json: output.AsJson = False,
 ) -> None:
     """Decide what becomes of messages whose outcome is unknown.

@@ -1,4 +1,7 @@
-"""Turns a number as people write it into E.164, or says why it is none."""
+"""Turns a number as people write it into E.164, or says why it is none.
+
+What E.164 is, the database says again for every number that it is given.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,6 @@ class Strictness(StrEnum):
     FORM = "form"
 
 
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 #: What may stand between the digits: blanks of every kind, brackets, dots, dashes, slashes.
 _PUNCTUATION = re.compile(
     r"[\s()\[\]./\-\u00a0\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060\ufeff]+"
@@ -71,13 +73,10 @@ class NumberReader:
         elif text.startswith("00") and not self._is_dialled_abroad(text):
             text = "+" + text[2:]
         if self._strictness is Strictness.FORM and text.startswith("+"):
-            digits = "+" + "".join(
-                str(int(character)) if character.isdecimal() else character
-                for character in text[1:]
-            )
-            if _E164.fullmatch(digits):
-                return digits, None
-            return None, "not an E.164 number: it needs + and 7 to 15 digits"
+            # Digits of other scripts become ours; whether that is E.164, the database says.
+            return "".join(
+                str(int(character)) if character.isdecimal() else character for character in text
+            ), None
         if not text.startswith("+") and self._region is None:
             return None, "without a country code: pass --region, such as DE"
         return self._parsed(text)
@@ -103,10 +102,7 @@ class NumberReader:
             reason = library.is_possible_number_with_reason(number)
             if reason != library.ValidationResult.IS_POSSIBLE:
                 return None, _LENGTH_PROBLEMS.get(reason, "not a possible number")
-        found = library.format_number(number, library.PhoneNumberFormat.E164)
-        if not _E164.fullmatch(found):
-            return None, "not an E.164 number: it needs + and 7 to 15 digits"
-        return found, None
+        return library.format_number(number, library.PhoneNumberFormat.E164), None
 
 
 def _international_prefix(region: str | None) -> re.Pattern[str] | None:

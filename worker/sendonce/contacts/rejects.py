@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,7 +16,8 @@ from sendonce.errors import CommandError
 class Rejects:
     """Counts the rejected rows by reason, and writes them where there is a file for them.
 
-    The file appears with the first of them. It holds the row, the value and the reason, then the
+    The file appears with the first of them, under a name that no file has: what is there may be an
+    earlier one that somebody is correcting. It holds the row, the value and the reason, then the
     columns of the list. Use as a context manager.
     """
 
@@ -47,7 +49,7 @@ class Rejects:
         if self._file is None:
             try:
                 # With the mark by which Excel knows UTF-8.
-                self._file = self.path.open("w", encoding="utf-8-sig", newline="")
+                self._file = self.path.open("x", encoding="utf-8-sig", newline="")
             except OSError as error:
                 raise CommandError(
                     f"the rejects file {self.path} cannot be written ({error.strerror}):"
@@ -66,10 +68,18 @@ class Rejects:
 
 
 def rejects_path(file: str, given: str | None) -> Path:
-    """Where the rejects go. Raises CommandError where that would overwrite the list itself."""
+    """Where the rejects go: never where a file is already. Raises CommandError for such a name."""
     if given is not None:
         path = Path(given)
-        if file != "-" and path.resolve() == Path(file).resolve():
-            raise CommandError("--rejects names the list itself")
+        if path.exists():
+            raise CommandError(
+                f"--rejects: {path} is there already, and may hold corrections: name a new file"
+            )
         return path
-    return Path("standard-input.rejects.csv" if file == "-" else f"{file}.rejects.csv")
+    list_name = "standard-input" if file == "-" else file
+    path = Path(f"{list_name}.rejects.csv")
+    for number in count(2):
+        if not path.exists():
+            break
+        path = Path(f"{list_name}.rejects.{number}.csv")
+    return path

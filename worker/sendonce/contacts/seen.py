@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class SeenNumbers:
-    """Numbers in E.164, kept in a temporary file. Use as a context manager."""
+    """Numbers, kept in a temporary file. Use as a context manager."""
 
     def __enter__(self) -> SeenNumbers:
         self._directory = tempfile.TemporaryDirectory(prefix="sendonce-import-")
@@ -19,7 +19,7 @@ class SeenNumbers:
         # Nobody needs it after a crash.
         self._database.execute("pragma journal_mode = off")
         self._database.execute("pragma synchronous = off")
-        self._database.execute("create table seen (number integer primary key)")
+        self._database.execute("create table seen (number text primary key) without rowid")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -27,13 +27,13 @@ class SeenNumbers:
         self._directory.cleanup()
 
     def __contains__(self, number: str) -> bool:
-        found = self._database.execute("select 1 from seen where number = ?", [int(number)])
+        found = self._database.execute("select 1 from seen where number = ?", [number])
         return found.fetchone() is not None
 
     def add(self, numbers: Iterable[str]) -> None:
         """Remember these."""
         self._database.execute("begin")
         self._database.executemany(
-            "insert or ignore into seen values (?)", ([int(number)] for number in numbers)
+            "insert or ignore into seen values (?)", ([number] for number in numbers)
         )
         self._database.execute("commit")
