@@ -2,71 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, cast
 
 import typer
 
-from sendonce.cli import choose, list_progress, output
-from sendonce.cli.chunks import LARGEST_CHUNK, ChunkCaller, Item
+from sendonce.cli import choose, list_options, list_progress, output
+from sendonce.cli.chunks import ChunkCaller, Item
 from sendonce.cli.database import Connection, Row, Url, call
-from sendonce.contacts.mapping import (
-    ColumnMapping,
-    Draft,
-    Wishes,
-    checked_first_row,
-    drafted,
-    parsed_variables,
-    refusal,
-    variables_of,
-)
+from sendonce.cli.list_columns import columns
+from sendonce.cli.list_run import ListRun
+from sendonce.contacts.mapping import ColumnMapping, Wishes, parsed_variables, variables_of
 from sendonce.contacts.numbers import NumberReader, Strictness
 from sendonce.contacts.reading import opened
 from sendonce.contacts.records import ContactList, Record
 from sendonce.contacts.rejects import Rejects, rejects_path
 from sendonce.contacts.seen import SeenNumbers
 from sendonce.errors import CommandError
-
-File = Annotated[str, typer.Argument(help="CSV, TSV or XLSX; - is CSV on standard input.")]
-Region = Annotated[
-    str | None,
-    typer.Option(help="Country of numbers without a country code, such as DE.", show_default=False),
-]
-Numbers = Annotated[
-    Strictness,
-    typer.Option(
-        help="possible: of a length its country has; valid: in a range that is given out;"
-        " form: anything of E.164's form."
-    ),
-]
-RecipientColumn = Annotated[
-    str | None, typer.Option("--recipient", help="Column of the number.", show_default=False)
-]
-Delimiter = Annotated[
-    str | None,
-    typer.Option(help="One character, or tab; recognised if left out.", show_default=False),
-]
-Encoding = Annotated[
-    str | None, typer.Option(help="Such as cp1252; recognised if left out.", show_default=False)
-]
-Sheet = Annotated[
-    str | None, typer.Option(help="Sheet of a spreadsheet; the first one.", show_default=False)
-]
-Chunk = Annotated[
-    int, typer.Option(help="Rows in one call.", min=1, max=LARGEST_CHUNK, metavar="ROWS")
-]
-RejectsFile = Annotated[
-    str | None,
-    typer.Option(
-        "--rejects",
-        metavar="FILE",
-        help="Where rejected rows go: a new file (default FILE.rejects.csv, or the next number).",
-        show_default=False,
-    ),
-]
 
 
 @dataclass
@@ -87,21 +40,12 @@ class Counts:
         self.estimated_cost += Decimal(answer["estimated_cost"])
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A row on its way to the database."""
-
-    record: Record
-    value: str
-    item: Item
-
-
 def import_contacts(
-    file: File,
+    file: list_options.File,
     campaign: Annotated[str, typer.Option(help="Id or name of the campaign.")],
     url: Url = None,
-    region: Region = None,
-    recipient: RecipientColumn = None,
+    region: list_options.Region = None,
+    recipient: list_options.RecipientColumn = None,
     variable: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=COLUMN", help="Column that fills a variable; repeatable."),
@@ -112,15 +56,15 @@ def import_contacts(
     ignore_rest: Annotated[
         bool, typer.Option("--ignore-rest", help="Leave out every column that is not needed.")
     ] = False,
-    delimiter: Delimiter = None,
-    encoding: Encoding = None,
-    sheet: Sheet = None,
-    chunk: Chunk = 2000,
-    rejects: RejectsFile = None,
+    delimiter: list_options.Delimiter = None,
+    encoding: list_options.Encoding = None,
+    sheet: list_options.Sheet = None,
+    chunk: list_options.Chunk = 2000,
+    rejects: list_options.RejectsFile = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing; say what would be added and its cost.")
     ] = False,
-    numbers: Numbers = Strictness.POSSIBLE,
+    numbers: list_options.Numbers = Strictness.POSSIBLE,
     as_json: output.AsJson = False,
 ) -> None:
     """Put a list of contacts into a campaign that has not started.
@@ -137,11 +81,14 @@ def import_contacts(
     with (
         ChunkCaller(url, chunk, list_progress.say) as caller,
         opened(
-            file, delimiter=checked_delimiter(delimiter), encoding=encoding, sheet=sheet
+            file,
+            delimiter=list_options.checked_delimiter(delimiter),
+            encoding=encoding,
+            sheet=sheet,
         ) as contacts,
     ):
         chosen, template = _campaign_and_template(caller.connection(), campaign)
-        mapping = _mapping(contacts, template["variables"], wishes)
+        mapping = columns(contacts, template["variables"], wishes)
         counts = Counts()
         # A dry run leaves nothing behind that was not asked for.
         noted = Rejects(path if rejects or not dry_run else None, contacts.header)
@@ -180,16 +127,14 @@ class _Import:
         rejects: Rejects,
         counts: Counts,
     ) -> None:
-        self._caller = caller
         self._campaign = campaign
         self._mapping = mapping
-        self._reader = reader
-        self._rejects = rejects
         self._counts = counts
+        self._run = ListRun(caller, mapping.recipient, reader, rejects, self._item)
 
     def add(self, contacts: ContactList) -> None:
         """Add everybody who can be added."""
-        self._go(contacts, self._added)
+        self._run.go(contacts, self._added, self._counts)
 
     def judge(self, contacts: ContactList, seen: SeenNumbers) -> None:
         """Count as `add` would."""
@@ -209,7 +154,7 @@ class _Import:
             seen.add(item["recipient"] for item in fresh if item["row"] not in rejected)
             return answer
 
-        self._go(contacts, judged)
+        self._run.go(contacts, judged, self._counts)
 
     def _added(self, connection: Connection, items: list[Item]) -> Row:
         return self._answer(connection, items, dry_run=False)
@@ -229,59 +174,12 @@ class _Import:
             ),
         )
 
-    def _go(self, contacts: ContactList, ask: Callable[[Connection, list[Item]], Row]) -> None:
-        for waiting, read in self._chunks(contacts):
-            of_row = {one.record.row: one for one in waiting}
-            for answer in self._caller.call(ask, [one.item for one in waiting]):
-                self._counts.add(answer)
-                for rejected in answer["rejected"]:
-                    one = of_row[rejected["row"]]
-                    self._rejects.add(one.record, one.value, rejected["reason"])
-            self._counts.rows = read
-            self._rejects.flush()
-
-    def _chunks(self, contacts: ContactList) -> Iterator[tuple[list[Waiting], int]]:
-        """Rows with a number, as many as fit in a chunk, and how many rows were read by then."""
-        waiting: list[Waiting] = []
-        read = 0
-        with list_progress.progress(contacts) as advance:
-            for record in contacts.records:
-                read += 1
-                found = self._waiting(record)
-                if found is not None:
-                    waiting.append(found)
-                if len(waiting) >= self._caller.chunk:
-                    yield waiting, read
-                    waiting = []
-                    advance()
-            yield waiting, read
-            advance()
-
-    def _waiting(self, record: Record) -> Waiting | None:
-        value = record.values[self._mapping.recipient].strip()
-        if record.problem is not None:
-            self._rejects.add(record, value, record.problem)
-            return None
-        number, problem = self._reader.read(value)
-        if number is None:
-            self._rejects.add(record, value, problem or "not a phone number")
-            return None
-        item = {
+    def _item(self, record: Record, number: str) -> Item:
+        return {
             "recipient": number,
             "variables": variables_of(self._mapping.variables, record.values),
             "row": record.row,
         }
-        return Waiting(record, value, item)
-
-
-def checked_delimiter(given: str | None) -> str | None:
-    """The character of the flag. Raises CommandError where it is none."""
-    if given is None:
-        return None
-    found = {"tab": "\t", "\\t": "\t"}.get(given, given)
-    if len(found) != 1 or found in '"\r\n':
-        raise CommandError("--delimiter takes one character, or tab")
-    return found
 
 
 def _campaign_and_template(connection: Connection, given: str) -> tuple[Row, Row]:
@@ -292,40 +190,6 @@ def _campaign_and_template(connection: Connection, given: str) -> tuple[Row, Row
     if template is None:
         raise CommandError("the template of the campaign cannot be read")
     return campaign, template
-
-
-def _mapping(contacts: ContactList, expected: Sequence[str], wishes: Wishes) -> ColumnMapping:
-    """The columns, asked for where they are unclear and somebody is there to ask."""
-    checked_first_row(contacts.header)
-    draft = drafted(contacts.header, expected, wishes)
-    if not draft.is_clear and sys.stdin.isatty() and sys.stderr.isatty():
-        draft = _asked(contacts.header, expected, wishes, draft)
-    if not draft.is_clear:
-        raise CommandError(refusal(contacts.header, expected, draft))
-    return draft.finished()
-
-
-def _asked(header: list[str], expected: Sequence[str], wishes: Wishes, draft: Draft) -> Draft:
-    list_progress.say(f"columns of the file: {', '.join(header)}")
-    if draft.recipient is None:
-        wishes.recipient = _ask_for_column("Which column holds the number", header)
-    for variable in draft.missing:
-        wishes.variables[variable] = _ask_for_column(
-            f"Which column fills the variable {variable}", header
-        )
-    draft = drafted(header, expected, wishes)
-    if draft.surplus and typer.confirm(f"Leave out {', '.join(draft.surplus)}?", err=True):
-        wishes.ignore_rest = True
-        draft = drafted(header, expected, wishes)
-    return draft
-
-
-def _ask_for_column(question: str, header: list[str]) -> str:
-    while True:
-        answer = str(typer.prompt(question, err=True))
-        if answer in header:
-            return answer
-        list_progress.say(f"no column is called {answer!r}")
 
 
 def _show(
