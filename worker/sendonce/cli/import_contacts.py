@@ -8,11 +8,11 @@ from typing import Annotated, cast
 
 import typer
 
-from sendonce.cli import choose, list_options, list_progress, output
+from sendonce.cli import choose, list_options, list_progress, list_result, output
 from sendonce.cli.chunks import ChunkCaller, Item
 from sendonce.cli.database import Connection, Row, Url, call
 from sendonce.cli.list_columns import columns
-from sendonce.cli.list_run import ListRun
+from sendonce.cli.list_run import ListRun, stop_told
 from sendonce.contacts.mapping import ColumnMapping, Wishes, parsed_variables, variables_of
 from sendonce.contacts.numbers import NumberReader, Strictness
 from sendonce.contacts.reading import opened
@@ -94,22 +94,12 @@ def import_contacts(
         noted = Rejects(path if rejects or not dry_run else None, contacts.header)
         with noted:
             run = _Import(caller, chosen, mapping, reader, noted, counts)
-            try:
-                if dry_run:
-                    with SeenNumbers() as seen:
-                        run.judge(contacts, seen)
-                else:
+            if dry_run:
+                with SeenNumbers() as seen:
+                    run.judge(contacts, seen)
+            else:
+                with stop_told(counts):
                     run.add(contacts)
-            except (CommandError, KeyboardInterrupt) as error:
-                if dry_run:
-                    raise
-                list_progress.say(
-                    f"stopped after {counts.rows:,} rows, {counts.added:,} of them added;"
-                    " what was added stays, and the same command again goes on"
-                )
-                if isinstance(error, KeyboardInterrupt):
-                    raise typer.Exit(130) from None
-                raise
     _show(contacts, chosen, mapping, noted, counts, caller.repeated, dry_run, as_json)
     if noted.count:
         raise typer.Exit(1)
@@ -202,7 +192,6 @@ def _show(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    written = noted.path if noted.count and noted.path is not None else None
     if as_json:
         output.print_json(
             {
@@ -218,12 +207,10 @@ def _show(
                 "added": counts.added,
                 "duplicate": counts.duplicate,
                 "suppressed": counts.suppressed,
-                "rejected": noted.count,
-                "rejected_by_reason": dict(noted.by_reason.most_common()),
+                **list_result.reject_fields(noted),
                 "estimated_cost": counts.estimated_cost,
                 "currency": campaign["currency"],
                 "repeated_after_a_break": repeated,
-                "rejects_file": None if written is None else str(written),
             }
         )
         return
@@ -235,25 +222,11 @@ def _show(
         ("would be added" if dry_run else "added", counts.added),
         ("  of them suppressed: not written to", counts.suppressed),
         ("duplicate", counts.duplicate),
-        ("rejected", noted.count),
-        *(
-            (f"  {reason} (first: row {noted.first_row[reason]})", count)
-            for reason, count in noted.by_reason.most_common()
-        ),
+        *list_result.reject_lines(noted),
         ("estimated cost", output.money(counts.estimated_cost, campaign["currency"])),
     ]
     console.print(output.table(("what", "contacts"), lines, right=("contacts",)))
-    if written is not None:
-        console.print(
-            f"The rejected rows are in {written}: correct them there and import that file.",
-            markup=False,
-        )
-    if repeated:
-        console.print(
-            f"{repeated:,} rows were given again after the connection broke;"
-            " those already added count as duplicate.",
-            markup=False,
-        )
+    list_result.print_notes(console, noted, repeated, count_as="duplicate")
 
 
 def register(app: typer.Typer) -> None:

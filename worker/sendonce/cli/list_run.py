@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
+
+import typer
 
 from sendonce.cli import list_progress
 from sendonce.cli.chunks import ChunkCaller, Item
@@ -12,6 +15,7 @@ from sendonce.cli.database import Connection, Row
 from sendonce.contacts.numbers import NumberReader
 from sendonce.contacts.records import ContactList, Record
 from sendonce.contacts.rejects import Rejects
+from sendonce.errors import CommandError
 
 
 class Tally(Protocol):
@@ -19,9 +23,26 @@ class Tally(Protocol):
 
     #: Rows that were read, and that the database or the rejects have by now.
     rows: int
+    #: Those of them whom the command has put where it puts people.
+    added: int
 
     def add(self, answer: Row) -> None:
         """Add what the database answered for a chunk."""
+
+
+@contextmanager
+def stop_told(tally: Tally) -> Iterator[None]:
+    """Where the work stops inside, say how far it came. Ctrl-C becomes exit 130."""
+    try:
+        yield
+    except (CommandError, KeyboardInterrupt) as error:
+        list_progress.say(
+            f"stopped after {tally.rows:,} rows, {tally.added:,} of them added;"
+            " what was added stays, and the same command again goes on"
+        )
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(130) from None
+        raise
 
 
 @dataclass(frozen=True)
