@@ -20,6 +20,7 @@ COMMANDS = (
     "campaign",
     "import_contacts",
     "send",
+    "suppress",
     "queue",
     "unknown",
     "check",
