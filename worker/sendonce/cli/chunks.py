@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
 
@@ -24,7 +25,42 @@ _QUERY_CANCELED = "57014"
 #: Seconds between the tries to connect again, about two minutes in all.
 _PAUSES = (0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 30)
 
+#: Seconds that somebody who pressed Ctrl-C waits for a database that does not answer.
+_PATIENCE = 5.0
+
 Item = dict[str, Any]
+
+
+class Asking:
+    """A list that the database works at while the next one is made ready."""
+
+    def __init__(self, answers: Iterator[Row]) -> None:
+        """Begin to draw the answers, in a thread of its own."""
+        self._source = answers
+        self._answers: list[Row] = []
+        self._error: BaseException | None = None
+        # A daemon: connecting may outlast everybody's patience.
+        self._thread = threading.Thread(target=self._draw, daemon=True)
+        self._thread.start()
+
+    def answers(self) -> list[Row]:
+        """Wait for its end; what `call` returns or raises."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._answers
+
+    def answers_so_far(self) -> list[Row]:
+        """Those that came, also where it failed: what they tell of is done."""
+        self._thread.join(_PATIENCE)
+        return self._answers
+
+    def _draw(self) -> None:
+        try:
+            for answer in self._source:
+                self._answers.append(answer)
+        except BaseException as error:
+            self._error = error
 
 
 class ChunkCaller:
@@ -43,6 +79,7 @@ class ChunkCaller:
         self._report = report
         self._stack = ExitStack()
         self._connection: Connection | None = None
+        self._stopping = threading.Event()
 
     def __enter__(self) -> ChunkCaller:
         self.connection()
@@ -62,27 +99,50 @@ class ChunkCaller:
 
     def call(self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]) -> list[Row]:
         """The answers for these items, one for each chunk that it took, in their order."""
-        answers: list[Row] = []
+        return list(self._answers(ask, items))
+
+    def start(self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]) -> Asking:
+        """Begin what `call` does and return at once; one at a time."""
+        return Asking(self._answers(ask, items))
+
+    def stop(self) -> None:
+        """Begin nothing more, and have the database stop what it is doing for us."""
+        self._stopping.set()
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            # Where it cannot be told, it finds nobody at the other end soon.
+            with suppress(psycopg.Error):
+                connection.cancel_safe(timeout=_PATIENCE)
+
+    def _answers(
+        self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]
+    ) -> Iterator[Row]:
         start = 0
         while start < len(items):
             piece = items[start : start + self.chunk]
             began = time.monotonic()
             try:
-                answers.append(self._asked(ask, piece))
+                answer = self._asked(ask, piece)
             except psycopg.errors.QueryCanceled as error:
+                if self._stopping.is_set():
+                    raise _stopped() from None
                 if len(piece) == 1:
                     raise CommandError(
                         f"one row alone takes too long: {explanation(error)}"
                     ) from error
                 self._shrink(len(piece), "the database stopped a chunk that took too long")
                 continue
+            except psycopg.Error as error:
+                raise CommandError(explanation(error)) from error
+            yield answer
             if time.monotonic() - began > _SLOW and len(piece) > 1:
                 self._shrink(len(piece), "the database is slow")
             start += len(piece)
-        return answers
 
     def _asked(self, ask: Callable[[Connection, list[Item]], Row], piece: list[Item]) -> Row:
         for pause in (*_PAUSES, None):
+            if self._stopping.is_set():
+                raise _stopped()
             try:
                 return ask(self.connection(), piece)
             except psycopg.Error as error:
@@ -98,9 +158,11 @@ class ChunkCaller:
                 if not _is_about_the_connection(cause):
                     raise
                 said = str(error)
+            if self._stopping.is_set():
+                raise _stopped()
             self._report(f"{said}; trying again in {pause:g} s")
             self._drop_connection()
-            time.sleep(pause)
+            self._stopping.wait(pause)
         raise AssertionError("unreachable")
 
     def _drop_connection(self) -> None:
@@ -112,6 +174,10 @@ class ChunkCaller:
     def _shrink(self, size: int, why: str) -> None:
         self.chunk = max(1, size // 2)
         self._report(f"{why}: going on with {self.chunk:,} rows at a time")
+
+
+def _stopped() -> CommandError:
+    return CommandError("stopped")
 
 
 def _is_about_the_connection(error: psycopg.Error) -> bool:
