@@ -16,7 +16,15 @@ from sendonce.cli import choose, json_stream, list_options, list_progress, list_
 from sendonce.cli.chunks import ChunkCaller, Item
 from sendonce.cli.confirm import Yes, confirm
 from sendonce.cli.counted import counted
-from sendonce.cli.database import LARGEST_PAGE, Connection, Row, Url, call, connected
+from sendonce.cli.database import (
+    LARGEST_PAGE,
+    Connection,
+    Row,
+    Url,
+    call,
+    connected,
+    translated_errors,
+)
 from sendonce.cli.list_columns import columns
 from sendonce.cli.list_run import ListRun, stop_told
 from sendonce.contacts.mapping import Wishes
@@ -87,7 +95,7 @@ def add(
         if answer["rejected"]:
             # Within the transaction, so that it takes back the others.
             raise CommandError(
-                _nobody("added", [(one["recipient"], one["reason"]) for one in answer["rejected"]])
+                _refusal([(one["recipient"], one["reason"]) for one in answer["rejected"]])
             )
     if as_json:
         output.print_json(
@@ -104,7 +112,7 @@ def add(
     what = "Marketing" if scope is Scope.marketing else "Everything"
     typer.echo(f"{what} is withheld from {counted(answer['added'], 'more recipient')}.")
     if answer["already"]:
-        typer.echo(f"{answer['already']:,} suppressed as far before, left as listed.")
+        typer.echo(f"Suppressed as far before, and left as listed: {answer['already']:,}.")
 
 
 @commands.command("remove")
@@ -130,7 +138,7 @@ def remove(
         missing = set(given) - {row["recipient"] for row in found}
         if missing:
             raise CommandError(
-                _nobody("removed", [(number, "not suppressed") for number in sorted(missing)])
+                _refusal([(number, "not suppressed") for number in sorted(missing)])
                 + "; `sendonce suppress list` shows who is"
             )
         confirm(_question(found), yes=yes)
@@ -184,7 +192,9 @@ def list_suppressions(
         found = list(_suppressions(connection, owner["id"], scope, after, shown + 1))
     screen = output.console()
     if not found:
-        screen.print("nobody is suppressed" if not after else f"nobody after {after}", markup=False)
+        of_scope = "" if scope is None else f" with scope {scope.value}"
+        behind = f" after {after}" if after else ""
+        screen.print(f"nobody is suppressed{of_scope}{behind}", markup=False)
         return
     screen.print(
         output.table(
@@ -199,7 +209,7 @@ def list_suppressions(
                 )
                 for row in found[:shown]
             ),
-            right=("recipient", "scope"),
+            right=("recipient",),
         )
     )
     if len(found) > shown:
@@ -258,7 +268,11 @@ def import_suppressions(
             sheet=sheet,
         ) as contacts,
     ):
-        owner = choose.organization(caller.connection(), organization)
+        with translated_errors():
+            owner = choose.organization(caller.connection(), organization)
+            # What would be wrong with every row is refused before the first is read.
+            with caller.connection().transaction(force_rollback=True):
+                _suppressed(caller.connection(), owner["id"], [], scope, reason)
         place = columns(contacts, (), Wishes(recipient, ignore_rest=True)).recipient
 
         def ask(connection: Connection, items: list[Item]) -> Row:
@@ -300,10 +314,9 @@ def _show_import(
         )
         return
     console = output.console()
-    what = "marketing" if scope is Scope.marketing else "everything"
     console.print(
-        f"Withheld {what} in {owner['name']} from column {contacts.header[place]!r}"
-        f" ({contacts.description})",
+        f"Suppressed in {owner['name']}, scope {scope.value}:"
+        f" column {contacts.header[place]!r} ({contacts.description})",
         markup=False,
     )
     lines = [
@@ -377,14 +390,14 @@ def _numbers(given: list[str], region: str | None, strictness: Strictness) -> li
         (text, problem or "not a phone number") for text, number, problem in read if number is None
     ]
     if problems:
-        raise CommandError(_nobody("changed", problems))
+        raise CommandError(_refusal(problems))
     return list(dict.fromkeys(number for _, number, _ in read if number is not None))
 
 
-def _nobody(done: str, problems: list[tuple[str, str]]) -> str:
+def _refusal(problems: list[tuple[str, str]]) -> str:
     named = "; ".join(f"{text!r}: {problem}" for text, problem in problems[:_NAMED])
     more = f"; and {len(problems) - _NAMED:,} more" if len(problems) > _NAMED else ""
-    return f"nobody was {done}: {named}{more}"
+    return f"nothing was changed: {named}{more}"
 
 
 def _question(found: list[Row]) -> str:

@@ -128,9 +128,10 @@ def refusal(header: Sequence[str], expected: Sequence[str], draft: Draft) -> str
             f"the template has no variable for {named}:"
             " pass --variable NAME=COLUMN, --ignore COLUMN or --ignore-rest"
         )
-    return "; ".join(
-        [*problems, _listed(header, "columns"), _listed(expected, "variables of the template")]
-    )
+    known = [_listed(header, "columns")]
+    if expected or surplus:
+        known.append(_listed(expected, "variables of the template"))
+    return "; ".join([*problems, *known])
 
 
 def checked_first_row(header: Sequence[str]) -> None:
