@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from sendonce.cli import campaign_view, choose, output
+from sendonce.cli import campaign_view, campaign_waits, choose, output
 from sendonce.cli.database import Connection, Row, Url, call, connected, pages
 from sendonce.errors import CommandError
 
@@ -237,16 +237,24 @@ def status(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson =
         campaign_id = choose.campaign(connection, campaign)["id"]
         progress = call(connection, "campaign_progress", _campaign_id=campaign_id)
         breakdown = call(connection, "failure_breakdown", _campaign_id=campaign_id)
+        waits = campaign_waits.waits(connection, progress)
         (row,) = connection.execute("select now() as now").fetchall()
     rate = campaign_view.average_rate(progress, row["now"])
     if as_json:
-        output.print_json({**progress, "average_rate": rate, "failures": breakdown})
+        output.print_json(
+            {
+                **progress,
+                "average_rate": rate,
+                "held_up": [*campaign_view.holdups(progress), *waits],
+                "failures": breakdown,
+            }
+        )
         return
     screen = output.console()
     rates = [("rate", f"{campaign_view.rate_text(rate)}  (average since the start)")]
     if rate is None:
         rates = []
-    screen.print(campaign_view.block(progress, rates, times=True))
+    screen.print(campaign_view.block(progress, rates, waits, times=True))
     wrong = campaign_view.failures(breakdown)
     if wrong is not None:
         screen.print(wrong)

@@ -135,8 +135,13 @@ def fields(pairs: list[tuple[str, str]]) -> Table:
     return grid
 
 
-def block(progress: Progress, rates: list[tuple[str, str]], *, times: bool) -> Group:
-    """The campaign as a readable block, without what went wrong."""
+def block(
+    progress: Progress, rates: list[tuple[str, str]], waits: list[str], *, times: bool
+) -> Group:
+    """The campaign as a readable block, without what went wrong.
+
+    ``waits``: what else holds it up, see campaign_waits.
+    """
     pairs = [*states(progress), *rates, ("cost", cost(progress))]
     if times:
         pairs += [
@@ -151,11 +156,13 @@ def block(progress: Progress, rates: list[tuple[str, str]], *, times: bool) -> G
             )
             if progress[field]
         ]
-    pairs += [("held up", reason) for reason in holdups(progress)]
+    pairs += [("held up", reason) for reason in (*holdups(progress), *waits)]
     return Group(heading(progress), bar(progress), fields(pairs))
 
 
-def failures(breakdown: dict[str, Any], *, most: int | None = None) -> RenderableType | None:
+def failures(
+    breakdown: dict[str, Any], *, most: int | None = None, one_line_each: bool = False
+) -> RenderableType | None:
     """What went wrong, the most frequent first; None when nothing did."""
     lines = [
         (what, line["contacts"], line["class"], line.get("code"), meaning(line))
@@ -165,9 +172,16 @@ def failures(breakdown: dict[str, Any], *, most: int | None = None) -> Renderabl
     if not lines:
         return None
     lines.sort(key=lambda line: -line[1])
-    return output.table(
+    table = output.table(
         ("what", "contacts", "class", "code", "meaning"), lines[:most], right=("contacts",)
     )
+    if one_line_each:
+        # The meaning takes what the others leave, and is cut where that is too little.
+        for column in table.columns:
+            column.no_wrap = True
+        table.expand, table.columns[-1].ratio = True, 1
+        table.columns[-1].overflow = "ellipsis"
+    return table
 
 
 def meaning(line: dict[str, Any]) -> str:

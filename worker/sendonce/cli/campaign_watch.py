@@ -7,10 +7,12 @@ away meanwhile: the view says so and asks again, more and more seldom.
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,7 +24,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from sendonce.cli import campaign_view, choose, output
+from sendonce.cli import campaign_view, campaign_waits, choose, output
 from sendonce.cli.campaign_lists import CampaignArgument
 from sendonce.cli.database import Url, call, connected, database_url
 from sendonce.errors import CommandError
@@ -30,6 +32,8 @@ from sendonce.errors import CommandError
 #: Seconds between two looks at the counters, and between two at what went wrong.
 _EVERY = 1.0
 _FAILURES_EVERY = 5.0
+#: Seconds between two looks for what a campaign waits for of which nothing goes out.
+_WAITS_EVERY = 2.0
 #: The rate is that of the last ten seconds, and known once it rests on two.
 _RATE_OVER = 10.0
 _RATE_FROM = 2.0
@@ -81,9 +85,16 @@ class Sight:
 
     progress: dict[str, Any]
     failures: dict[str, Any]
+    waits: list[str] = field(default_factory=list)
     rate: float | None = None
     away: str | None = None
+    #: Seconds until the database is asked again, while it is away.
+    asking_in: float = 0.0
     rate_seen: Rate = field(default_factory=Rate)
+
+    def moved_to(self, progress: dict[str, Any]) -> bool:
+        """Whether contacts were settled between this sight and these counters."""
+        return bool(progress["settled"] != self.progress["settled"])
 
     def remaining(self) -> float | None:
         """Seconds until the end at the present rate; None where nobody can know."""
@@ -93,7 +104,16 @@ class Sight:
 
     def changing(self) -> dict[str, Any]:
         """What makes a new line worth printing."""
-        return {"progress": self.progress, "failures": self.failures, "away": self.away}
+        return {
+            "progress": self.progress,
+            "failures": self.failures,
+            "waits": self.waits,
+            "away": self.away,
+        }
+
+    def held_up(self) -> list[str]:
+        """Why nothing goes out, one sentence each."""
+        return [*campaign_view.holdups(self.progress), *self.waits]
 
     def document(self) -> dict[str, Any]:
         """The line of --json."""
@@ -104,7 +124,7 @@ class Sight:
             **self.progress,
             "rate": self.rate,
             "remaining_seconds": None if remaining is None else round(remaining),
-            "held_up": campaign_view.holdups(self.progress),
+            "held_up": self.held_up(),
             "failures": {
                 what: self.failures[what] for what in ("failed", "skipped", "undelivered")
             },
@@ -113,7 +133,7 @@ class Sight:
     def line(self) -> str:
         """The line for people who read a log."""
         if self.away is not None:
-            return f"{time.strftime('%H:%M:%S')}  the database is away: {self.away}"
+            return f"{time.strftime('%H:%M:%S')}  the database is away: {self.away}; asking again"
         progress = self.progress
         words = [
             time.strftime("%H:%M:%S"),
@@ -130,7 +150,7 @@ class Sight:
         remaining = self.remaining()
         if remaining is not None:
             words.append(f"about {campaign_view.duration(remaining)} left")
-        words += campaign_view.holdups(progress)
+        words += self.held_up()
         return "  ".join(words)
 
     def picture(self) -> RenderableType:
@@ -140,12 +160,16 @@ class Sight:
             ("rate", f"{campaign_view.rate_text(self.rate)}  (the last 10 seconds)"),
             ("left", "-" if remaining is None else f"about {campaign_view.duration(remaining)}"),
         ]
-        parts: list[RenderableType] = [campaign_view.block(self.progress, rates, times=False)]
-        wrong = campaign_view.failures(self.failures, most=_ERRORS_SHOWN)
+        parts: list[RenderableType] = [
+            campaign_view.block(self.progress, rates, self.waits, times=False)
+        ]
+        # Above what went wrong, for which a small window may have no room.
+        if self.away is not None:
+            asking = f"asking again in {campaign_view.duration(self.asking_in)}"
+            parts.append(Text(f"the database is away: {self.away}; {asking}", style="bold red"))
+        wrong = campaign_view.failures(self.failures, most=_ERRORS_SHOWN, one_line_each=True)
         if wrong is not None:
             parts.append(wrong)
-        if self.away is not None:
-            parts.append(Text(f"the database is away: {self.away}", style="bold red"))
         return Group(*parts)
 
 
@@ -165,7 +189,7 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
     try:
         if as_json:
             status = _print_lines(seen, as_json=True)
-        elif sys.stdout.isatty():
+        elif sys.stdout.isatty() and not output.console().is_dumb_terminal:
             status = _show(seen)
         else:
             status = _print_lines(seen, as_json=False)
@@ -191,7 +215,7 @@ def _sights(url: str | None, campaign_id: UUID) -> Iterator[Sight]:
     while True:
         try:
             with connected(where) as connection:
-                failures_at = float("-inf")
+                failures_at = waits_at = float("-inf")
                 while True:
                     progress = call(connection, "campaign_progress", _campaign_id=campaign_id)
                     now = time.monotonic()
@@ -203,6 +227,11 @@ def _sights(url: str | None, campaign_id: UUID) -> Iterator[Sight]:
                         failures = sight.failures
                     if sight is None:
                         sight = Sight(progress, failures)
+                    if campaign_view.holdups(progress) or sight.moved_to(progress):
+                        sight.waits = []
+                    elif now - waits_at >= _WAITS_EVERY:
+                        sight.waits = campaign_waits.waits(connection, progress)
+                        waits_at = now
                     sight.progress, sight.failures, sight.away = progress, failures, None
                     sight.rate_seen.see(now, int(progress["settled"]))
                     sight.rate = sight.rate_seen.value()
@@ -214,12 +243,16 @@ def _sights(url: str | None, campaign_id: UUID) -> Iterator[Sight]:
         except CommandError as error:
             if sight is None or not _is_away(error.__cause__):
                 raise
-            sight.away = f"{error}; asking again"
+            sight.away = str(error)
             sight.rate = None
             sight.rate_seen.forget()
-            yield sight
-            time.sleep(wait)
+            asking_at = time.monotonic() + wait
             wait = min(wait * 2, _LONGEST_WAIT)
+            # Seen meanwhile as well: the window may be made another size.
+            while (left := asking_at - time.monotonic()) > 0:
+                sight.asking_in = left
+                yield sight
+                time.sleep(min(left, _EVERY))
 
 
 def _is_away(cause: BaseException | None) -> bool:
@@ -230,13 +263,35 @@ def _is_away(cause: BaseException | None) -> bool:
 
 
 def _show(seen: Iterator[Sight]) -> str:
-    """The live view; what it showed last stays on the screen. Returns the last status."""
-    status = ""
-    with Live(console=output.console(), auto_refresh=False) as live:
-        for sight in seen:
-            live.update(sight.picture(), refresh=True)
-            status = sight.progress["status"]
-    return status
+    """The live view, on the terminal's other screen; what it showed last stays on the first one.
+
+    There a window that is made smaller leaves no halves of lines behind. Returns the last status.
+    """
+    screen = output.console()
+    last: Sight | None = None
+    try:
+        with _ended_in_order(), Live(console=screen, auto_refresh=False, screen=True) as live:
+            for sight in seen:
+                last = sight
+                live.update(sight.picture(), refresh=True)
+    finally:
+        if last is not None:
+            screen.print(last.picture())
+    return "" if last is None else str(last.progress["status"])
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM too leave the terminal as it was."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _print_lines(seen: Iterator[Sight], *, as_json: bool) -> str:
