@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -72,13 +73,13 @@ def read_delimited(
     counted = _Counted(source, sample)
     # newline="" leaves the ends of lines inside quoted cells to csv.
     text = io.TextIOWrapper(io.BufferedReader(counted, 1 << 16), encoding=chosen, newline="")
+    csv.field_size_limit(_LONGEST_CELL)
     if delimiter is None:
         delimiter = _recognised_delimiter(sample, chosen)
-    csv.field_size_limit(_LONGEST_CELL)
     rows = _rows(text, delimiter, chosen)
-    _, header_values = next(rows, (0, []))
-    if header_values:
-        header_values[0] = header_values[0].lstrip("\ufeff")
+    first, header_values, problem = next(rows, (0, [], None))
+    if problem is not None:
+        raise UnreadableFileError(f"row {first} cannot be read: {problem}")
     header = checked_header(header_values)
     shown = {"utf-8-sig": "utf-8"}.get(chosen, chosen).upper()
     return ContactList(
@@ -90,16 +91,57 @@ def read_delimited(
     )
 
 
-def _rows(text: io.TextIOWrapper, delimiter: str, encoding: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that is not empty, with its number as a spreadsheet shows it.
+class _Lines:
+    """The lines of a text, of which the last ones taken can be given back."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self._back: deque[str] = deque()
+        self._started = False
+        #: The lines of the row that is read.
+        self.taken: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._back:
+            line = self._back.popleft()
+        else:
+            line = next(self._text)
+            if not self._started:
+                self._started = True
+                # A mark that the encoding does not take away, before a quotation mark too.
+                line = line.lstrip("\ufeff")
+        self.taken.append(line)
+        return line
+
+    def keep_first(self) -> str:
+        """The first line of the row; the others are given back."""
+        first, *others = self.taken
+        self._back.extendleft(reversed(others))
+        return first
+
+
+def _rows(
+    text: io.TextIOWrapper, delimiter: str, encoding: str
+) -> Iterator[tuple[int, list[str], str | None]]:
+    """Each row that is not empty, its number as a spreadsheet shows it, and what is wrong with it.
 
     A spreadsheet counts rows, not lines: a cell with a line break in it is in one row. It counts
     the empty ones.
+
+    A quotation mark that nobody closed would take the rows below it into its cell, up to the next
+    quotation mark or the end of the file, and nobody would miss them. So only its own line is
+    given up, and the lines below are read as rows.
     """
     number = 0
-    reader = csv.reader(text, delimiter=delimiter)
+    lines = _Lines(text)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
         number += 1
+        lines.taken.clear()
+        problem = None
         try:
             values = next(reader)
         except StopIteration:
@@ -111,16 +153,23 @@ def _rows(text: io.TextIOWrapper, delimiter: str, encoding: str) -> Iterator[tup
                 f" ({error.reason}): pass --encoding, such as cp1252, or save the file as UTF-8"
             ) from None
         except csv.Error as error:
-            raise UnreadableFileError(
-                f"row {number} cannot be read ({error}): is a quotation mark not closed?"
-            ) from None
+            problem = _TOO_LONG if "limit" in str(error) else _UNCLOSED
+            line = lines.keep_first().rstrip("\r\n")
+            values = line.split(delimiter)
         if any(value.strip() for value in values):
-            yield number, values
+            yield number, values, problem
 
 
-def _records(rows: Iterator[tuple[int, list[str]]], width: int) -> Iterator[Record]:
-    for number, values in rows:
-        yield fitted(number, values, width)
+_UNCLOSED = "a quotation mark is not closed, or not doubled inside quotation marks"
+_TOO_LONG = f"a cell has more than {_LONGEST_CELL:,} characters, or a quotation mark is not closed"
+
+
+def _records(rows: Iterator[tuple[int, list[str], str | None]], width: int) -> Iterator[Record]:
+    for number, values, problem in rows:
+        if problem is None:
+            yield fitted(number, values, width)
+        else:
+            yield Record(number, values + [""] * (width - len(values)), problem)
 
 
 def _recognised_delimiter(sample: bytes, encoding: str) -> str:
@@ -139,7 +188,8 @@ def _recognised_delimiter(sample: bytes, encoding: str) -> str:
                 if len(widths) == 100:
                     break
         except csv.Error:
-            continue
+            # The rows up to there tell.
+            pass
         if not widths or widths[0] < 2:
             continue
         alike = sum(width == widths[0] for width in widths) / len(widths)

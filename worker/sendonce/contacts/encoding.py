@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from sendonce.contacts.records import UnreadableFileError
 
@@ -43,27 +44,45 @@ def recognised_encoding(sample: bytes, *, complete: bool) -> str:
 
 
 def _without_mark(sample: bytes) -> str | None:
-    # ASCII text in UTF-16 is every second byte NUL, and reads as UTF-8 with NULs in it.
+    # Digits, delimiters and ends of lines in UTF-16 have every second byte NUL, whatever script
+    # the names are in, and may read as UTF-8 with NULs in it.
     pairs = len(sample) // 2
+    first, second = sample[0::2].count(0), sample[1::2].count(0)
     if pairs >= 4:
-        if sample[1::2].count(0) > 0.7 * pairs and sample[0::2].count(0) < 0.1 * pairs:
+        if second > 0.25 * pairs and first < 0.1 * second:
             return "utf-16-le"
-        if sample[0::2].count(0) > 0.7 * pairs and sample[1::2].count(0) < 0.1 * pairs:
+        if first > 0.25 * pairs and second < 0.1 * first:
             return "utf-16-be"
     return None
 
 
 def _likeliest(sample: bytes) -> str:
-    from charset_normalizer import from_bytes
-
     if (wide := _without_mark(sample)) is not None:
         return wide
-    # What Excel writes in Western Europe: as likely as everything else together, and a short
-    # sample gives the guess nothing to go by.
-    best = from_bytes(sample[:65536]).best()
-    if best is None or best.encoding in _WESTERN:
+    # What Excel writes in Western Europe. Nothing else is taken for granted: a list has too little
+    # text to tell the others apart, and a wrong guess sends people mangled names.
+    if not _NOT_WESTERN.search(sample.decode("cp1252", errors="replace")):
         return "cp1252"
-    return best.encoding
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample[:65536]).best()
+    perhaps = "" if best is None else f" (it may be {best.encoding})"
+    raise UnreadableFileError(
+        f"this is not UTF-8, and no other encoding is certain{perhaps}:"
+        " pass --encoding, or save the file as UTF-8"
+    )
 
 
-_WESTERN = frozenset({"latin_1", "iso8859_15", "cp1252", "cp1250", "cp850", "cp437", "mac_roman"})
+_CAPITAL = "ŠŽŒŸÀ-ÖØ-Þ"
+_SMALL = "šžœß-öø-ÿ"
+_LETTER = f"A-Za-z{_CAPITAL}{_SMALL}"
+#: What text of Western Europe does not have: a byte without a character, a control character,
+#: three accented letters in a row, a sign inside a word or at its beginning, such as £ukasz, an
+#: accented capital between small letters.
+_NOT_WESTERN = re.compile(
+    "\ufffd|[\\x00-\\x08\\x0e-\\x1f]"
+    f"|[{_CAPITAL}{_SMALL}]{{3}}"
+    f"|[{_LETTER}][¡-©«¬®-³µ¶¹»-¿\u00d7÷“”„‚‘‹›ƒ†‡ˆ\u02dc‰™][{_LETTER}]"  # noqa: RUF001
+    f"|(?<!\\w)[¢-©¬®-±³¶¹¼-¾\u00d7÷][a-z{_CAPITAL}{_SMALL}]"
+    f"|[a-z{_SMALL}][{_CAPITAL}][a-z{_SMALL}]"
+)

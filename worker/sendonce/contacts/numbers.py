@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from sendonce.errors import CommandError
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 
 class Strictness(StrEnum):
@@ -26,7 +30,16 @@ class Strictness(StrEnum):
 _PUNCTUATION = re.compile(
     r"[\s()\[\]./\-\u00a0\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060\ufeff]+"
 )
-_EXPONENT = re.compile(r"[0-9][.,][0-9]+[eE]\+?[0-9]+")
+#: What programs put around a number so that it stays text: '0171…, ="0171…", tel:0171….
+_WRAPPING = re.compile(r"^(?:[\s'`\u2018\u2019\"=]|tel:)+|[\s'`\u2018\u2019\"]+$", re.IGNORECASE)
+_EXPONENT = re.compile(r"\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
+#: A number that a program took for an amount. One with .0 lost nothing.
+_DECIMAL = re.compile(r"([1-9][0-9]{6,})[.,]([0-9]{1,2})")
+#: A second number after a break, or after a slash that a whole number stands before: taken as one,
+#: the digits of both would be somebody else's number.
+_SECOND_NUMBER = re.compile(
+    r"[\r\n]|[0-9](?:[^0-9/]*[0-9]){8,}[^0-9/]*/|[0-9](?:[^0-9/]*[0-9]){4,}[^0-9/]*/\s*[+0]"
+)
 _LETTER = re.compile(r"[^\W\d_]")
 #: By the numbers that phonenumbers gives to its errors.
 _PARSE_PROBLEMS = {
@@ -63,16 +76,25 @@ class NumberReader:
 
     def read(self, given: str) -> tuple[str | None, str | None]:
         """The number in E.164 and None, or None and the reason why there is none."""
-        text = _PUNCTUATION.sub("", given.strip())
+        bare = _WRAPPING.sub("", given)
+        if _EXPONENT.fullmatch(bare):
+            return None, "a spreadsheet rounded this number: format the column as text"
+        if (decimal := _DECIMAL.fullmatch(bare)) is not None:
+            if decimal[2].strip("0"):
+                return None, "an amount, not a phone number"
+            bare = decimal[1]
+        if _SECOND_NUMBER.search(bare):
+            return None, "more than one number"
+        text = _PUNCTUATION.sub("", bare)
         if not text:
             return None, "the number is missing"
-        if _EXPONENT.fullmatch(given.strip()):
-            return None, "a spreadsheet rounded this number: format the column as text"
         if text.startswith("\uff0b"):
             text = "+" + text[1:]
         elif text.startswith("00") and not self._is_dialled_abroad(text):
             text = "+" + text[2:]
-        if self._strictness is Strictness.FORM and text.startswith("+"):
+        # The zero in +49 (0)171… is dialled in some countries and not in others; the library knows.
+        plain = "(0)" not in bare.replace(" ", "")
+        if self._strictness is Strictness.FORM and plain and text.startswith("+"):
             # Digits of other scripts become ours; whether that is E.164, the database says.
             return "".join(
                 str(int(character)) if character.isdecimal() else character for character in text
@@ -93,8 +115,12 @@ class NumberReader:
             return None, _PARSE_PROBLEMS.get(error.error_type, "not a phone number")
         if number.extension:
             return None, "a number with an extension gets no messages"
-        if _LETTER.search(text.removeprefix("tel:")):
+        if _LETTER.search(text):
             return None, "not a phone number: it has letters in it"
+        if not text.startswith("+") and (meant := self._with_its_code(text, number)) is not number:
+            if meant is None:
+                return None, "with or without its country code? write + before it, or 0 if without"
+            number = meant
         if self._strictness is Strictness.VALID:
             if not library.is_valid_number(number):
                 return None, "no country has given out this number"
@@ -103,6 +129,23 @@ class NumberReader:
             if reason != library.ValidationResult.IS_POSSIBLE:
                 return None, _LENGTH_PROBLEMS.get(reason, "not a possible number")
         return library.format_number(number, library.PhoneNumberFormat.E164), None
+
+    def _with_its_code(self, text: str, number: PhoneNumber) -> PhoneNumber | None:
+        """The number that is meant, where the text may begin with the region's own country code.
+
+        Lists of WhatsApp ids have the code without the plus; read as a national number, that is a
+        number of somebody else. None where both readings are numbers that are given out.
+        """
+        library = self._library
+        if not text.startswith(str(number.country_code)):
+            return number
+        try:
+            other = library.parse(f"+{text}", None)
+        except library.NumberParseException:
+            return number
+        if other == number or not library.is_valid_number(other):
+            return number
+        return None if library.is_valid_number(number) else other
 
 
 def _international_prefix(region: str | None) -> re.Pattern[str] | None:

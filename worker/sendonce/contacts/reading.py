@@ -35,6 +35,9 @@ def opened(
             for option, value in (("--delimiter", delimiter), ("--encoding", encoding)):
                 if value is not None:
                     raise UnreadableFileError(f"{option} is for CSV, not for spreadsheets")
+            # calamine's errors name no file.
+            with path.open("rb"):
+                pass
             yield read_spreadsheet(path, sheet=sheet)
         else:
             if sheet is not None:

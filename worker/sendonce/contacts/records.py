@@ -18,6 +18,7 @@ class Record:
 
     #: The number of the row as a spreadsheet shows it; the header is usually row 1.
     row: int
+    #: At least as many as the header has names; more only with a problem.
     values: list[str]
     #: Why the row cannot be used, where the file itself says so.
     problem: str | None = None
@@ -45,9 +46,10 @@ def fitted(row: int, values: list[str], width: int) -> Record:
     if len(values) < width:
         return Record(row, values + [""] * (width - len(values)), _problem(values))
     if any(value.strip() for value in values[width:]):
+        # All of it: who corrects the row needs what is too much.
         return Record(
             row,
-            values[:width],
+            values,
             f"the row has {len(values)} cells, the header has {width}",
         )
     return Record(row, values[:width], _problem(values))

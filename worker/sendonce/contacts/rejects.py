@@ -28,6 +28,7 @@ class Rejects:
         self.first_row: dict[str, int] = {}
         # A rejects file that is imported has those columns already.
         self._places = [place for place, name in enumerate(header) if name not in REJECT_COLUMNS]
+        self._width = len(header)
         self._header = [header[place] for place in self._places]
         self._file: IO[str] | None = None
         self._writer: Any = None
@@ -58,7 +59,14 @@ class Rejects:
             self._writer = csv.writer(self._file)
             self._writer.writerow([*REJECT_COLUMNS, *self._header])
         self._writer.writerow(
-            [record.row, value, reason, *(record.values[place] for place in self._places)]
+            [
+                record.row,
+                value,
+                reason,
+                *(record.values[place] for place in self._places),
+                # What is too much stays too much, or the row would pass the next time.
+                *record.values[self._width :],
+            ]
         )
 
     def flush(self) -> None:
@@ -75,6 +83,8 @@ def rejects_path(file: str, given: str | None) -> Path:
             raise CommandError(
                 f"--rejects: {path} is there already, and may hold corrections: name a new file"
             )
+        if not path.parent.is_dir():
+            raise CommandError(f"--rejects: there is no directory {path.parent}")
         return path
     list_name = "standard-input" if file == "-" else file
     path = Path(f"{list_name}.rejects.csv")

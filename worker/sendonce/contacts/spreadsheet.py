@@ -20,17 +20,23 @@ SUFFIXES = frozenset({".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"})
 
 
 def read_spreadsheet(path: Path, *, sheet: str | None = None) -> ContactList:
-    """Read one sheet, the first one where none is named."""
+    """Read one sheet, the first one that is shown where none is named."""
     import python_calamine
 
     try:
         book = python_calamine.load_workbook(path)
         names = book.sheet_names
-        if not names:
+        shown = [
+            one.name
+            for one in book.sheets_metadata
+            if one.visible == python_calamine.SheetVisibleEnum.Visible
+            and one.typ == python_calamine.SheetTypeEnum.WorkSheet
+        ]
+        if not (shown or names):
             raise UnreadableFileError("the spreadsheet has no sheet")
         if sheet is not None and sheet not in names:
             raise UnreadableFileError(f"no sheet is called {sheet!r}: there are {', '.join(names)}")
-        name = sheet if sheet is not None else names[0]
+        name = sheet if sheet is not None else (shown or names)[0]
         found = book.get_sheet_by_name(name)
     except python_calamine.PasswordError:
         raise UnreadableFileError("the spreadsheet is protected by a password") from None

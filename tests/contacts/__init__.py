@@ -1,0 +1,1 @@
+"""How lists of contacts are read, without a database."""
