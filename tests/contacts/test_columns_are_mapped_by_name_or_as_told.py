@@ -117,7 +117,7 @@ def test_the_columns_of_a_rejects_file_are_not_surplus() -> None:
 
 @pytest.mark.parametrize("name", ["+15005550001", "01713920000", "(0171) 392-0000", "+49 171 392"])
 def test_a_list_without_a_header_is_refused(name: str) -> None:
-    with pytest.raises(CommandError, match="row 1 holds '.*' where the names of the columns"):
+    with pytest.raises(CommandError, match=r"row 1 holds '.*' where the names of the columns"):
         checked_first_row(["Ann", name])
 
 
@@ -135,7 +135,7 @@ def test_the_flag_of_a_variable_has_a_name_and_a_column() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Zoe\u0301", "Zo\u00e9", "محمد", "\u200fشلومו\u200e", "👩‍👩‍👧", "A\nB", "a  b"]
+    "text", ["Zoe\u0301", "Zo\u00e9", "محمد", "\u200fمريم\u200e", "👩‍👩‍👧", "A\nB", "a  b"]
 )
 def test_a_variable_keeps_its_characters_and_loses_the_blanks_around_it(text: str) -> None:
     assert variables_of({"name": 1}, ["x", f" \u00a0{text}\t\n"]) == {"name": text}

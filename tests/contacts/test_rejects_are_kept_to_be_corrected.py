@@ -76,7 +76,7 @@ def test_a_name_that_is_taken_is_never_written_over(tmp_path: Path) -> None:
     # Also one that appears while the list is read.
     with (
         Rejects(tmp_path / "list.csv.rejects.csv", ["phone"]) as noted,
-        pytest.raises(CommandError, match="cannot be written .*pass --rejects FILE"),
+        pytest.raises(CommandError, match=r"cannot be written .*pass --rejects FILE"),
     ):
         noted.add(Record(2, ["1"]), "1", "too short")
     assert (tmp_path / "list.csv.rejects.csv").read_bytes() == b""

@@ -115,13 +115,13 @@ def test_a_file_that_is_no_spreadsheet_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"phone\n1\n", whole[: len(whole) // 2], b"PK\x03\x04" + bytes(50)):
         path.write_bytes(content)
         with pytest.raises(
-            UnreadableFileError, match="no spreadsheet that can be read|has no sheet"
+            UnreadableFileError, match=r"no spreadsheet that can be read|has no sheet"
         ):
             read_spreadsheet(path)
     for part in ("xl/workbook.xml", "xl/worksheets/sheet1.xml"):
         path.write_bytes(whole)
         _without(part, path)
         with pytest.raises(
-            UnreadableFileError, match="no spreadsheet that can be read|has no sheet"
+            UnreadableFileError, match=r"no spreadsheet that can be read|has no sheet"
         ):
             read_spreadsheet(path)
