@@ -137,13 +137,15 @@ class Screen:
 class Terminal:
     """A command that runs on a terminal, with the keyboard in our hands."""
 
-    def __init__(self, *arguments: str, url: str, columns: int = 120, lines: int = 40) -> None:
+    def __init__(
+        self, *arguments: str, url: str, columns: int = 120, lines: int = 40, kind: str = "xterm"
+    ) -> None:
         self.screen = Screen(columns, lines)
         self._ours, self._theirs = pty.openpty()
         self._set_size(columns, lines)
         self._process = subprocess.Popen(
             command(*arguments),
-            env=environment(url, {"TERM": "xterm", "TZ": "UTC"}),
+            env=environment(url, {"TERM": kind, "TZ": "UTC"}),
             stdin=self._theirs,
             stdout=self._theirs,
             stderr=self._theirs,
@@ -168,7 +170,7 @@ class Terminal:
             self.screen.feed(os.read(self._ours, 65536))
             seconds = 0
 
-    def wait_for(self, condition: Callable[[str], bool] | str) -> str:
+    def wait_for(self, condition: Callable[[str], object] | str) -> str:
         """Read until the screen is so, or holds these words; the screen."""
         end = time.monotonic() + PATIENCE
         while True:
