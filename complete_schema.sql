@@ -87,6 +87,37 @@ revoke all on schema sendonce from public;
 grant usage on schema sendonce to authenticated, service_role, sendonce_worker;
 grant usage on schema public to authenticated, service_role, sendonce_worker;
 
+-- 0250_sqlstates.sql -----------------------------------------------------------------------------
+
+-- The SQLSTATEs that the functions and guards of this schema raise. Nothing reads the table at run time:
+-- it is where a program looks up a code, and what docs/ERRORS.md is made of.
+
+create table sendonce.sqlstates (
+    sqlstate text primary key,
+    raised_when text not null,
+    remedy text not null,
+    constraint sqlstate_is_ours check (sqlstate ~ '^SO[0-9]{3}$')
+);
+
+comment on table sendonce.sqlstates is 'Every SQLSTATE of Sendonce: when it is raised and what to do.';
+
+insert into sendonce.sqlstates (sqlstate, raised_when, remedy)
+values
+    ('SO001', 'tables or types of our names, not ours, exist where the schema is to be installed; nothing was changed', 'move them to another schema, or take a database of its own'),
+    ('SO002', 'the schema is installed already; nothing was changed', 'upgrade by migrations, or take a fresh database'),
+    ('SO003', 'the caller is no member of the organization with the role that this needs', 'an admin calls `set_member`'),
+    ('SO004', 'no such campaign, account, template, entry or organization, or not visible to the caller', 'check the id and the organization'),
+    ('SO005', 'an argument cannot be used; the detail says which and why', 'pass what the hint names'),
+    ('SO006', 'the state of the campaign or entry does not allow this', 'see the hint for the states in which it is possible'),
+    ('SO007', 'an illegal transition of a campaign, an entry or an attempt', 'call the public functions instead of writing tables'),
+    ('SO008', 'something that never changes would change: an identity, a WAMID, an attempt''s rate', 'add another row instead'),
+    ('SO009', 'deletion or truncation of a table that holds the record', 'cancel instead of deleting'),
+    ('SO010', 'a campaign or an entry would start in an illegal state', '`create_campaign`, `add_recipients`, `send_message`'),
+    ('SO011', 'counters or cost would be written directly', 'nothing needs to write them; `repair_campaign` where `verify_invariants()` lists a difference'),
+    ('SO020', 'the claim is gone: closed, or it ran out and was taken back', 'start nothing of it; record the results of requests already running'),
+    ('SO021', 'the lease of the claim is over', 'the same; renew earlier, or give the account a longer lease'),
+    ('SO030', 'an idempotency key was used for another message', 'use a new key, or send the same message');
+
 -- 0300_clock.sql ---------------------------------------------------------------------------------
 
 -- The only clock. Every rule about time asks it, so a test that replaces this one function
@@ -320,6 +351,8 @@ create table public.provider_accounts (
     current_rate numeric(9, 3) default 80,
     tokens numeric not null default 0,
     tokens_at timestamptz not null default sendonce.now(),
+    -- When the rate was cut last: what was on its way by then tells nothing new.
+    rate_cut_at timestamptz,
 
     -- How long a worker may hold a batch without renewing, and at the very longest.
     lease interval not null default interval '60 seconds',
@@ -330,10 +363,11 @@ create table public.provider_accounts (
 
     paused_at timestamptz,
     pause_reason text,
-    -- Outcomes in a row that told nothing (ambiguous, or never sent), and the rest they earned.
+    -- Outcomes in a row that told nothing (ambiguous, never sent, a passing fault), and the rest they earned.
     unsure_in_a_row integer not null default 0,
     rests_in_a_row integer not null default 0,
     resting_until timestamptz,
+    rest_reason text,
 
     created_at timestamptz not null default sendonce.now(),
     unique (provider, sender),
@@ -346,7 +380,8 @@ create table public.provider_accounts (
     ),
     constraint lease_is_sensible check (lease >= interval '1 second' and lease <= longest_claim),
     constraint unknown_window_is_sensible check (unknown_window >= interval '0 seconds'),
-    constraint pause_has_a_reason check ((paused_at is null) = (pause_reason is null))
+    constraint pause_has_a_reason check ((paused_at is null) = (pause_reason is null)),
+    constraint rest_has_a_reason check ((resting_until is null) = (rest_reason is null))
 ) with (fillfactor = 50);
 
 create index idx_provider_accounts_limit_group on public.provider_accounts (limit_group_id);
@@ -549,41 +584,50 @@ create table public.error_classes (
     class text primary key,
     -- Where a rejection of this class moves the entry.
     moves_to text not null,
-    -- Whether the attempt counts against the limit of tries.
+    -- Whether the attempt counts against the limit of tries, and that limit.
     counts_as_try boolean not null default false,
+    most_tries integer not null default 3,
     -- Wait before the next attempt: first_wait × growth ^ (attempts before), with jitter, at most longest_wait.
     first_wait interval not null default interval '0 seconds',
     growth numeric not null default 1,
     longest_wait interval not null default interval '0 seconds',
     -- What else happens, also when the code comes in a report.
     slows_account boolean not null default false,
+    -- Whether several in a row rest the account, as outcomes that tell nothing do: the fault is nobody's here.
+    rests_account boolean not null default false,
     pauses_account boolean not null default false,
     stops_template boolean not null default false,
     suppresses_recipient boolean not null default false,
     meaning text not null,
-    constraint class_moves_somewhere_legal check (moves_to in ('ready', 'failed', 'unknown'))
+    constraint class_moves_somewhere_legal check (moves_to in ('ready', 'failed', 'unknown')),
+    constraint most_tries_is_positive check (most_tries > 0),
+    constraint waits_are_not_negative check (first_wait >= interval '0 seconds' and growth >= 1 and longest_wait >= first_wait)
 );
 
 comment on table public.error_classes is 'What each class of error does to the entry, its account, its template and its recipient.';
 
-insert into public.error_classes
-    (class, moves_to, counts_as_try, first_wait, growth, longest_wait, slows_account, pauses_account, stops_template, suppresses_recipient, meaning)
+insert into public.error_classes (
+    class, moves_to, counts_as_try, most_tries, first_wait, growth, longest_wait,
+    slows_account, rests_account, pauses_account, stops_template, suppresses_recipient, meaning
+)
 values
-    ('throttle', 'ready', false, '1 second', 2, '1 minute', true, false, false, false, 'the provider wants this account slower'),
-    ('pair_throttle', 'ready', false, '4 seconds', 4, '1 hour', false, false, false, false, 'too many messages to this one person'),
-    ('account', 'ready', false, '0 seconds', 1, '0 seconds', false, true, false, false, 'the account cannot send until a person has looked'),
-    ('transient', 'ready', true, '5 seconds', 4, '10 minutes', false, false, false, false, 'the provider had a passing fault'),
-    ('recipient_later', 'ready', true, '24 hours', 1, '25 hours', false, false, false, false, 'this person can be reached another day'),
-    ('template', 'ready', false, '0 seconds', 1, '0 seconds', false, false, true, false, 'the template cannot be used'),
-    ('ambiguous', 'unknown', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'the message may or may not go out'),
-    ('content', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'the message itself was refused'),
-    ('recipient', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'this number cannot get the message'),
-    ('opt_out', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, true, 'the person wants no such messages'),
-    ('needs_template', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'only a template may be sent to this person now'),
-    ('carrier_unknown', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'the carrier gave no reason'),
-    ('unlisted', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'a code that provider_errors does not list'),
-    ('outcome_unknown', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'handed out, and no report ever told what became of it'),
-    ('claim_lost', 'failed', false, '0 seconds', 1, '0 seconds', false, false, false, false, 'its claims ran out ten times without being sent');
+    ('throttle', 'ready', false, 3, '1 second', 2, '1 minute', true, false, false, false, false, 'the provider wants this account slower'),
+    ('pair_throttle', 'ready', false, 3, '4 seconds', 4, '1 hour', false, false, false, false, false, 'too many messages to this one person'),
+    ('account', 'ready', false, 3, '0 seconds', 1, '0 seconds', false, false, true, false, false, 'the account cannot send until a person has looked'),
+    ('transient', 'ready', true, 3, '5 seconds', 4, '10 minutes', false, true, false, false, false, 'the provider had a passing fault'),
+    ('transient_late', 'ready', true, 2, '30 minutes', 1, '1 hour', false, false, false, false, false, 'the phone cannot be reached now: once more, late'),
+    ('recipient_later', 'ready', true, 3, '24 hours', 1, '25 hours', false, false, false, false, false, 'this person can be reached another day'),
+    ('template', 'ready', false, 3, '0 seconds', 1, '0 seconds', false, false, false, true, false, 'the template cannot be used'),
+    ('ambiguous', 'unknown', false, 3, '0 seconds', 1, '0 seconds', false, true, false, false, false, 'the message may or may not go out'),
+    ('content', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'the message itself was refused'),
+    ('filtered', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, true, false, 'a carrier filters this text: it is to be reviewed'),
+    ('recipient', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'this number cannot get the message'),
+    ('opt_out', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, true, 'the person wants no such messages'),
+    ('needs_template', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'only a template may be sent to this person now'),
+    ('carrier_unknown', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'the carrier gave no reason'),
+    ('unlisted', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'a code that provider_errors does not list'),
+    ('outcome_unknown', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'handed out, and no report ever told what became of it'),
+    ('claim_lost', 'failed', false, 3, '0 seconds', 1, '0 seconds', false, false, false, false, false, 'its claims ran out ten times without being sent');
 
 create table public.provider_errors (
     provider text not null,
@@ -616,10 +660,12 @@ union all
 select 'twilio', listed.code, listed.class
 from (
     select unnest(array['20429', '14107', '21611', '30001', '63018', 'http_429']) as code, 'throttle' as class
-    union all select unnest(array['30017', '30022', '30003']), 'transient'
+    union all select unnest(array['30017', '30022']), 'transient'
+    union all select '30003', 'transient_late'
     union all select unnest(array['30023', '30027']), 'recipient_later'
     union all select unnest(array['21211', '21408', '21612', '21614', '30004', '30005', '30006']), 'recipient'
-    union all select unnest(array['21617', '30007', '30019']), 'content'
+    union all select unnest(array['21617', '30019']), 'content'
+    union all select '30007', 'filtered'
     union all select unnest(array['20003', '30002']), 'account'
     union all select '21610', 'opt_out'
     union all select '30008', 'carrier_unknown'
@@ -681,8 +727,11 @@ create table public.campaigns (
     window_start time,
     window_end time,
     window_time_zone text not null default 'UTC',
-    -- Share of failures among the settled at which the campaign pauses itself; null: never.
+    -- Share of the outcomes that may be failures (failed, or undelivered after acceptance) before the campaign
+    -- pauses itself; null: any. Outcomes and failures up to the last resume or retry are forgiven.
     maximum_failure_rate numeric(4, 3),
+    forgiven_outcomes integer not null default 0,
+    forgiven_failures integer not null default 0,
 
     -- Counters: exactly the rows of send_queue in every committed snapshot. Moved by a trigger alone.
     total_contacts integer not null default 0,
@@ -890,6 +939,44 @@ create trigger refuse_deletion
     before delete or truncate on public.templates
     for each statement execute function sendonce.refuse_deletion();
 
+create function sendonce.pause_at_failure_rate()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _failures constant integer := new.total_failed + new.total_undelivered - new.forgiven_failures;
+    _outcomes constant integer := new.total_sent + new.total_failed - new.forgiven_outcomes;
+begin
+    new.status := 'paused';
+    new.paused_at := sendonce.now();
+    new.pause_reason := format(
+        '%s of %s messages failed: more than the %s %% allowed. See failure_breakdown, then resume_campaign',
+        _failures, _outcomes, trim_scale(new.maximum_failure_rate * 100)
+    );
+    return new;
+end;
+$$;
+
+comment on function sendonce.pause_at_failure_rate() is
+    'Trigger before update of campaigns, for every role. Pauses a running campaign whose share of failures rises above its limit, from 50 outcomes on.';
+
+create trigger pause_at_failure_rate
+    before update on public.campaigns
+    for each row
+    when (
+        new.status = 'running'
+        and new.maximum_failure_rate is not null
+        -- A new failure, and not a person's resume.
+        and new.total_failed + new.total_undelivered > old.total_failed + old.total_undelivered
+        and new.total_sent + new.total_failed - new.forgiven_outcomes >= 50
+        and new.total_failed + new.total_undelivered - new.forgiven_failures
+            > new.maximum_failure_rate * (new.total_sent + new.total_failed - new.forgiven_outcomes)
+    )
+    execute function sendonce.pause_at_failure_rate();
+
 create function sendonce.window_is_open(_start time, _end time, _time_zone text, _at timestamptz)
 returns boolean
 language plpgsql
@@ -917,7 +1004,9 @@ comment on function sendonce.window_is_open(time, time, text, timestamptz) is
 -- How far the first-time entries of a campaign have been handed out: every id up to the cursor was examined.
 create table sendonce.campaign_cursors (
     campaign_id uuid primary key references public.campaigns (id),
-    last_entry_id bigint not null default 0
+    last_entry_id bigint not null default 0,
+    -- Up to when the limit group's people were looked for in this campaign while the group was full.
+    group_searched_at timestamptz
 ) with (fillfactor = 50);
 
 comment on table sendonce.campaign_cursors is 'One cursor per campaign over the ids of its entries, moved under its account''s lock.';
@@ -955,6 +1044,28 @@ $$;
 
 comment on function sendonce.log_event(uuid, uuid, uuid, text, jsonb) is
     'Called by whatever changes a campaign''s or an account''s state. Writes one row of campaign_events in the caller''s name.';
+
+-- A person pauses a campaign, or its failures do: either way this is the line in the log.
+create function sendonce.log_pause()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform sendonce.log_event(new.organization_id, new.id, new.account_id, 'campaign.paused', jsonb_build_object('reason', new.pause_reason));
+    return null;
+end;
+$$;
+
+comment on function sendonce.log_pause() is 'Trigger after update of campaigns, for every role. Logs each pause with its reason.';
+
+create trigger log_pause
+    after update on public.campaigns
+    for each row
+    when (new.status = 'paused' and old.status <> 'paused')
+    execute function sendonce.log_pause();
 
 -- 1000_send_queue.sql ----------------------------------------------------------------------------
 
@@ -1961,7 +2072,9 @@ comment on function sendonce.outrun_lost_claims() is
     'Called first by claim_messages. After a crash moves the ids of claims beyond all that were given out before it, and returns true: this transaction must reach the disk.';
 
 -- One claim from one account, whose lock the caller holds.
-create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
+create function sendonce.claim_from_account(
+    _worker text, _account public.provider_accounts, _limit integer, _group_is_full boolean
+)
 returns jsonb
 language plpgsql
 volatile
@@ -1976,6 +2089,8 @@ set jit = off
 as $$
 declare
     _now constant timestamptz := sendonce.now();
+    _day_ago constant timestamptz := _now - interval '24 hours';
+    _by_priority constant boolean := random() < 0.9;
     _source record;
     _scopes text[];
     _taken bigint[];
@@ -2006,6 +2121,13 @@ begin
         join public.templates t on t.id = q.template_id
         where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
             and t.status = 'APPROVED' and t.stopped_at is null
+            and (
+                not _group_is_full
+                or exists (
+                    select from sendonce.limit_group_recipients r
+                    where r.limit_group_id = _account.limit_group_id and r.recipient = q.recipient and r.last_dispatched_at > _day_ago
+                )
+            )
         -- The first column is the same in all of them; naming it lets the index give the order.
         order by q.campaign_id, q.due_at, q.id
         limit _limit
@@ -2014,8 +2136,8 @@ begin
     _suppressed := _suppressed || _withheld;
 
     for _source in
-        -- By priority; chance keeps equals from starving.
-        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id
+        -- By priority, but for one claim in ten: nothing starves. Chance keeps equals from starving.
+        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id, k.group_searched_at
         from public.campaigns c
         join public.templates t on t.id = c.template_id
         left join sendonce.campaign_cursors k on k.campaign_id = c.id
@@ -2023,7 +2145,7 @@ begin
             and c.status = 'running'
             and t.status = 'APPROVED' and t.stopped_at is null
             and sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now)
-        order by c.priority desc, random()
+        order by case when _by_priority then c.priority end desc, random()
     loop
         exit when cardinality(_picked) >= _limit;
         _campaign_ids := _campaign_ids || _source.campaign_id;
@@ -2042,6 +2164,13 @@ begin
                 ) as suppressed
             from public.send_queue q
             where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
+                and (
+                    not _group_is_full
+                    or exists (
+                        select from sendonce.limit_group_recipients r
+                        where r.limit_group_id = _account.limit_group_id and r.recipient = q.recipient and r.last_dispatched_at > _day_ago
+                    )
+                )
             order by q.due_at, q.id
             limit _limit - cardinality(_picked)
         ) due;
@@ -2049,12 +2178,48 @@ begin
         _suppressed := _suppressed || _withheld;
         exit when cardinality(_picked) >= _limit;
 
+        if _group_is_full then
+            -- Whoever was written to within the day takes no room. They are picked from ahead of the cursor, which
+            -- passes over them later; looked for only while somebody new may be among the group's people.
+            continue when not exists (
+                select from sendonce.limit_group_recipients r
+                where r.limit_group_id = _account.limit_group_id
+                    and r.last_dispatched_at > coalesce(_source.group_searched_at, _day_ago)
+            );
+            select array_agg(known.id), array_agg(known.id) filter (where known.suppressed)
+            into _taken, _withheld
+            from (
+                select
+                    q.id,
+                    exists (
+                        select from public.suppressions s
+                        where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                    ) as suppressed
+                from sendonce.limit_group_recipients r
+                join public.send_queue q on q.campaign_id = _source.campaign_id and q.recipient = r.recipient
+                where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _day_ago
+                    and q.status = 'ready' and q.due_at is null
+                limit _limit - cardinality(_picked)
+            ) known;
+            _picked := _picked || _taken;
+            _suppressed := _suppressed || _withheld;
+            if cardinality(_picked) < _limit then
+                -- A little earlier: a dispatch that is committing at this moment wrote its time before ours.
+                insert into sendonce.campaign_cursors (campaign_id, group_searched_at)
+                values (_source.campaign_id, _now - interval '10 seconds')
+                on conflict (campaign_id) do update set group_searched_at = excluded.group_searched_at;
+            end if;
+            continue;
+        end if;
+
         -- What was never handed out: the next ids behind the cursor, whatever their state.
-        select array_agg(fresh.id), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
+        select array_agg(fresh.id) filter (where not fresh.waits), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
         into _taken, _withheld, _last
         from (
             select
                 q.id,
+                -- Went ahead of the cursor, came back, and has its time.
+                q.due_at is not null as waits,
                 exists (
                     select from public.suppressions s
                     where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
@@ -2143,8 +2308,8 @@ begin
 end;
 $$;
 
-comment on function sendonce.claim_from_account(text, public.provider_accounts, integer) is
-    'Called by claim_messages with the account locked. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
+comment on function sendonce.claim_from_account(text, public.provider_accounts, integer, boolean) is
+    'Called by claim_messages with the account locked. From a full limit group hands out only whom it wrote to within the day. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
 
 create function sendonce.room_in_limit_group(_limit_group_id uuid, _now timestamptz)
 returns integer
@@ -2241,15 +2406,15 @@ begin
             -- No more than can leave well within the lease.
             _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
-        -- A full group hands out nothing that dispatch would only send back until tomorrow.
-        continue when sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
             continue when exists (select from public.claims k where k.account_id = _account.id);
             _batch := 1;
         end if;
 
-        _claim := sendonce.claim_from_account(_worker, _account, _batch);
+        _claim := sendonce.claim_from_account(
+            _worker, _account, _batch, coalesce(sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0, false)
+        );
         if _claim is not null then
             return _claim;
         end if;
@@ -2627,7 +2792,7 @@ comment on function sendonce.classify_results(text, uuid, jsonb) is
     'Called by record_results. Reads the worker''s results, gives each its class by provider_errors, marks what cannot be taken and why; by entry id.';
 
 create function sendonce.apply_account_effects(
-    _account_id uuid, _slow boolean, _pause_reason text, _last_unsure_in_a_row integer, _any_definite boolean
+    _account_id uuid, _slow boolean, _pause_reason text, _last_unsure_in_a_row integer, _any_definite boolean, _last_unsure text
 )
 returns void
 language plpgsql
@@ -2637,38 +2802,48 @@ as $$
 declare
     _now constant timestamptz := sendonce.now();
     _rest_after constant integer := 5;
+    -- Longer than most requests take: what comes back throttled within it left before the cut.
+    _one_cut_in constant interval := interval '1 second';
     _account public.provider_accounts;
     _unsure integer;
     _rests integer;
     _resting_until timestamptz;
+    _rest_reason text;
+    _cut boolean;
 begin
     select a.* into _account from public.provider_accounts a where a.id = _account_id for no key update;
+    -- An account without a rate has none to cut.
+    _cut := _slow and _account.current_rate is not null and (_account.rate_cut_at is null or _account.rate_cut_at <= _now - _one_cut_in);
     if _any_definite then
         _unsure := _last_unsure_in_a_row;
         _rests := 0;
         _resting_until := null;
+        _rest_reason := null;
     else
         _unsure := _account.unsure_in_a_row + _last_unsure_in_a_row;
         _rests := _account.rests_in_a_row;
         _resting_until := _account.resting_until;
+        _rest_reason := _account.rest_reason;
     end if;
     if _unsure >= _rest_after and (_resting_until is null or _resting_until <= _now) then
         _resting_until := _now + least(interval '30 seconds' * power(2, least(_rests, 10)), interval '15 minutes');
         _rests := _rests + 1;
+        _rest_reason := format('%s outcomes in a row told nothing, the last: %s', _unsure, coalesce(_last_unsure, 'no reason given'));
         perform sendonce.log_event(
             _account.organization_id, null, _account_id, 'account.rests',
-            jsonb_build_object('until', _resting_until, 'unsure_in_a_row', _unsure)
+            jsonb_build_object('until', _resting_until, 'unsure_in_a_row', _unsure, 'reason', _rest_reason)
         );
     end if;
 
     update public.provider_accounts
-    -- An account without a rate has none to cut.
-    set current_rate = case when _slow and current_rate is not null then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+    set current_rate = case when _cut then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+        rate_cut_at = case when _cut then _now else rate_cut_at end,
         paused_at = case when _pause_reason is not null then coalesce(paused_at, _now) else paused_at end,
         pause_reason = case when _pause_reason is not null then coalesce(pause_reason, _pause_reason) else pause_reason end,
         unsure_in_a_row = _unsure,
         rests_in_a_row = _rests,
-        resting_until = _resting_until
+        resting_until = _resting_until,
+        rest_reason = _rest_reason
     where id = _account_id;
 
     if _pause_reason is not null and _account.paused_at is null then
@@ -2677,7 +2852,7 @@ begin
 end;
 $$;
 
-comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean) is
+comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean, text) is
     'Called by record_results and ingest_delivery_reports before any other lock, and only if something changes. Slows, pauses or rests the account.';
 
 create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reason text)
@@ -2759,7 +2934,6 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 as $$
 declare
-    _most_tries constant integer := 3;
     _now timestamptz;
     _claim public.claims;
     _account public.provider_accounts;
@@ -2767,6 +2941,7 @@ declare
     _news sendonce.result[];
     _plain boolean;
     _unsure_last integer;
+    _last_unsure text;
     _definite boolean;
     _slow boolean;
     _pause_reason text;
@@ -2809,21 +2984,31 @@ begin
             bool_or(c.slows_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-            bool_or(r.outcome in ('accepted', 'rejected')),
-            -- Those after the last answer that told something; an attempt that a stopping worker never
-            -- started tells nothing about the provider either way.
-            (count(*) filter (
-                where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
-            ))::integer
-        into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-        from unnest(_news) r
-        cross join (
-            select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
-        ) answered
+            bool_or(r.tells_something),
+            -- Those after the last answer that told something.
+            (count(*) filter (where r.tells_nothing and r.ordinal > r.last_answer))::integer,
+            (
+                array_agg(concat_ws(' ', r.outcome::text, r.error_code, r.error_message) order by r.ordinal desc)
+                    filter (where r.tells_nothing)
+            )[1]
+        into _slow, _pause_reason, _template_reason, _definite, _unsure_last, _last_unsure
+        from (
+            select n.*, told.*, coalesce(max(n.ordinal) filter (where told.tells_something) over (), 0) as last_answer
+            from unnest(_news) n
+            left join public.error_classes c on c.class = n.error_class and n.outcome in ('rejected', 'unknown')
+            cross join lateral (
+                select
+                    n.outcome = 'accepted' or (n.outcome = 'rejected' and not c.rests_account) as tells_something,
+                    -- An attempt that a stopping worker never started tells nothing about the provider either way.
+                    (n.outcome = 'not_sent' and n.error_code is distinct from 'not_started') or coalesce(c.rests_account, false) as tells_nothing
+            ) told
+        ) r
         left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
         if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
-            perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
+            perform sendonce.apply_account_effects(
+                _account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false), _last_unsure
+            );
         end if;
         if _template_reason is not null then
             perform sendonce.apply_template_stops(
@@ -2890,7 +3075,7 @@ begin
                 when not (l.in_hand or l.awaited) then null
                 when l.outcome = 'unknown' then case when l.in_hand then 'unknown'::public.entry_status end
                 when l.outcome = 'not_sent' then 'ready'
-                when c.counts_as_try and l.tries + 1 >= _most_tries then 'failed'
+                when c.counts_as_try and l.tries + 1 >= c.most_tries then 'failed'
                 else c.moves_to::public.entry_status
             end as status_after,
             coalesce(l.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,
@@ -3640,7 +3825,7 @@ begin
         group by r.account_id
         order by r.account_id
     loop
-        perform sendonce.apply_account_effects(_effect.account_id, _effect.slow, _effect.pause_reason, 0, false);
+        perform sendonce.apply_account_effects(_effect.account_id, _effect.slow, _effect.pause_reason, 0, false, null);
     end loop;
 
     select
@@ -4214,7 +4399,7 @@ declare
     _account constant public.provider_accounts := sendonce.account_for_operator(_account_id);
 begin
     update public.provider_accounts
-    set paused_at = null, pause_reason = null, unsure_in_a_row = 0, rests_in_a_row = 0, resting_until = null
+    set paused_at = null, pause_reason = null, unsure_in_a_row = 0, rests_in_a_row = 0, resting_until = null, rest_reason = null
     where id = _account_id;
     perform sendonce.log_event(
         _account.organization_id, null, _account_id, 'account.resumed', jsonb_build_object('was_paused_for', _account.pause_reason)
@@ -4305,6 +4490,52 @@ end;
 $$;
 
 comment on function sendonce.upsert_template(uuid, text, text, text, jsonb) is 'Called through public.upsert_template, which documents it.';
+
+create function sendonce.set_provider_error(_provider text, _code text, _class text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _before text;
+begin
+    -- The table is everybody's, so it is the operator of all who edits it.
+    if not sendonce.caller_is_operator_of_all() then
+        perform sendonce.require_role(null, 'admin');
+    end if;
+    if not exists (select from public.provider_statuses s where s.provider = _provider) then
+        perform sendonce.raise_invalid('no such provider', format('Got "%s".', coalesce(_provider, 'null')), 'whatsapp or twilio.');
+    end if;
+    if coalesce(_code, '') !~ '^[A-Za-z0-9_]{1,50}$' then
+        perform sendonce.raise_invalid('this is no error code', format('Got "%s".', coalesce(_code, 'null')), 'The code as the provider writes it, such as 131026; http_429 for HTTP 429 without one.');
+    end if;
+    if _class in ('unlisted', 'outcome_unknown', 'claim_lost')
+        or (_class is not null and not exists (select from public.error_classes c where c.class = _class))
+    then
+        perform sendonce.raise_invalid('no code has this class', format('Got "%s".', _class), 'error_classes says what each class does; null takes the code off the list.');
+    end if;
+
+    select e.class into _before from public.provider_errors e where e.provider = _provider and e.code = _code;
+    if _class is null then
+        delete from public.provider_errors e where e.provider = _provider and e.code = _code;
+    else
+        insert into public.provider_errors (provider, code, class)
+        values (_provider, _code, _class)
+        on conflict (provider, code) do update set class = excluded.class;
+    end if;
+    if _before is distinct from _class then
+        perform sendonce.log_event(
+            a.organization_id, null, null, 'provider_error.set',
+            jsonb_build_object('provider', _provider, 'code', _code, 'before', _before, 'class', _class)
+        )
+        from (select distinct p.organization_id from public.provider_accounts p where p.provider = _provider) a;
+    end if;
+end;
+$$;
+
+comment on function sendonce.set_provider_error(text, text, text) is 'Called through public.set_provider_error, which documents it.';
 
 -- 3100_running_a_campaign.sql --------------------------------------------------------------------
 
@@ -4578,6 +4809,21 @@ $$;
 
 comment on function sendonce.start_campaign(uuid, timestamptz) is 'Called through public.start_campaign, which documents it.';
 
+create function sendonce.forgive_failures(_campaign_id uuid)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+    update public.campaigns c
+    set forgiven_outcomes = c.total_sent + c.total_failed,
+        forgiven_failures = c.total_failed + c.total_undelivered
+    where c.id = _campaign_id;
+$$;
+
+comment on function sendonce.forgive_failures(uuid) is
+    'Called by resume_campaign and retry_failed with the campaign locked. From here on the failure rate is reckoned anew.';
+
 create function sendonce.pause_campaign(_campaign_id uuid, _reason text)
 returns void
 language plpgsql
@@ -4597,7 +4843,6 @@ begin
         perform sendonce.raise_wrong_state(_campaign, 'pause', 'running');
     end if;
     update public.campaigns c set status = 'paused', paused_at = sendonce.now(), pause_reason = _reason where c.id = _campaign_id;
-    perform sendonce.log_event(_campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.paused', jsonb_build_object('reason', _reason));
 end;
 $$;
 
@@ -4619,6 +4864,7 @@ begin
         perform sendonce.raise_wrong_state(_campaign, 'resume', 'paused');
     end if;
     update public.campaigns c set status = 'running', paused_at = null, pause_reason = null where c.id = _campaign_id;
+    perform sendonce.forgive_failures(_campaign_id);
     perform sendonce.log_event(
         _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.resumed', jsonb_build_object('was_paused_for', _campaign.pause_reason)
     );
@@ -5028,6 +5274,7 @@ begin
         end if;
     end if;
     if _moved > 0 then
+        perform sendonce.forgive_failures(_campaign_id);
         perform sendonce.log_event(
             _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.retried',
             jsonb_build_object('moved', _moved, 'classes', to_jsonb(_classes))
@@ -5256,14 +5503,27 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- Today's opening or, once that is past, tomorrow's: by the local calendar, so that a change of the
-    -- clocks in between moves it as it moves the people.
+    -- By the local calendar, and where the clocks change in between, by the quarters of an hour before it: an
+    -- opening may be leapt over, so that the hours begin with the leap, and hours that are over may come again.
+    with exact as materialized (
+        select min(opening.at) as at
+        from generate_series(0, 2) day(number)
+        cross join lateral (
+            select ((_at at time zone _time_zone)::date + day.number + _start) at time zone _time_zone as at
+        ) opening
+        where opening.at > _at and sendonce.window_is_open(_start, _end, _time_zone, opening.at)
+    )
     select case
-        when sendonce.window_is_open(_start, _end, _time_zone, _at) then null
-        when (_at at time zone _time_zone)::time < _start
-            then ((_at at time zone _time_zone)::date + _start) at time zone _time_zone
-        else ((_at at time zone _time_zone)::date + 1 + _start) at time zone _time_zone
-    end;
+        when not sendonce.window_is_open(_start, _end, _time_zone, _at) then least(
+            e.at,
+            (
+                select min(quarter.at)
+                from generate_series(date_bin('15 minutes', _at, '2000-01-01 00:00+00') + interval '15 minutes', e.at, '15 minutes') quarter(at)
+                where sendonce.window_is_open(_start, _end, _time_zone, quarter.at)
+            )
+        )
+    end
+    from exact e;
 $$;
 
 comment on function sendonce.next_window_opening(time, time, text, timestamptz) is
@@ -5313,6 +5573,7 @@ begin
         -- Why nothing goes out although the campaign runs.
         'account_paused', a.pause_reason,
         'account_resting_until', case when a.resting_until > _now then a.resting_until end,
+        'account_rest_reason', case when a.resting_until > _now then a.rest_reason end,
         'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
         'waiting_for_window', c.status = 'running' and opening.at is not null,
         'next_window_opening', opening.at
@@ -5339,7 +5600,7 @@ end;
 $$;
 
 comment on function public.campaign_progress(uuid) is
-    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
 
 create function sendonce.check_page(_limit integer)
 returns void
@@ -5679,6 +5940,7 @@ begin
         select
             a.id, a.name, a.provider, a.sender, a.paused_at, a.pause_reason, a.current_rate, a.maximum_rate,
             case when a.resting_until > _now then a.resting_until end as resting_until,
+            case when a.resting_until > _now then a.rest_reason end as rest_reason,
             coalesce(n.campaigns, 0) as campaigns,
             coalesce(n.running, 0) as running,
             coalesce(n.unsettled, 0) as unsettled,
@@ -5713,6 +5975,7 @@ begin
                 jsonb_build_object(
                     'account_id', p.id, 'name', p.name, 'provider', p.provider, 'sender', p.sender,
                     'paused_at', p.paused_at, 'pause_reason', p.pause_reason, 'resting_until', p.resting_until,
+                    'rest_reason', p.rest_reason,
                     'current_rate', p.current_rate, 'maximum_rate', p.maximum_rate,
                     'active_campaigns', p.campaigns, 'running_campaigns', p.running, 'unsettled', p.unsettled,
                     'unknown', p.unknown + p.single_unknown,
@@ -6478,6 +6741,8 @@ begin
         values
             (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'guard_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
+            (3, 'pause_at_failure_rate', 'public.campaigns', 'sendonce.pause_at_failure_rate'),
+            (3, 'log_pause', 'public.campaigns', 'sendonce.log_pause'),
             (3, 'refuse_deletion', 'public.campaigns', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.templates', 'sendonce.refuse_deletion'),
@@ -6821,7 +7086,7 @@ begin
         execute format('grant select on table public.%I to authenticated, service_role', _table);
     end loop;
 
-    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers', 'no_crash_since'] loop
+    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers', 'no_crash_since', 'sqlstates'] loop
         execute format('revoke all on table sendonce.%I from public, anon, authenticated, service_role, sendonce_worker', _table);
     end loop;
 
@@ -7099,6 +7364,19 @@ $$;
 comment on function public.upsert_account(uuid, text, text, text, jsonb) is
     'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group (null for none), daily_recipients (the group''s, null for no cap). Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
 
+create function public.set_provider_error(_provider text, _code text, _class text)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.set_provider_error(_provider, _code, _class);
+$$;
+
+comment on function public.set_provider_error(text, text, text) is
+    'Called by the owner or service_role, as the list is shared by all organizations. Says what class a provider''s error code has from now on; null takes it off the list, so that it fails its entry as unlisted. Logged for every organization with an account there. Raises SO003, SO005.';
+
 create function public.pause_account(_account_id uuid, _reason text)
 returns void
 language sql
@@ -7375,7 +7653,7 @@ create table sendonce.function_access (
     -- As to_regprocedure reads it, with the schema.
     signature text primary key,
     audience text not null,
-    constraint audience_is_known check (audience in ('worker', 'dashboard', 'everybody', 'nobody'))
+    constraint audience_is_known check (audience in ('worker', 'dashboard', 'service', 'everybody', 'nobody'))
 );
 
 comment on table sendonce.function_access is 'The audience of every function that anybody may call, and of those in public that nobody may. What is not listed in schema sendonce is for nobody.';
@@ -7391,6 +7669,7 @@ as $$
     select case _audience
         when 'worker' then _role in ('service_role', 'sendonce_worker')
         when 'dashboard' then _role in ('authenticated', 'service_role')
+        when 'service' then _role = 'service_role'
         when 'everybody' then _role in ('authenticated', 'service_role', 'sendonce_worker')
         else false
     end;
@@ -7421,6 +7700,7 @@ from (
         ('set_member(uuid, uuid, public.member_role)', 'dashboard'),
         ('upsert_account(uuid, text, text, text, jsonb)', 'dashboard'),
         ('pause_account(uuid, text)', 'dashboard'),
+        ('set_provider_error(text, text, text)', 'service'),
         ('resume_account(uuid)', 'dashboard'),
         ('upsert_template(uuid, text, text, text, jsonb)', 'dashboard'),
         ('create_campaign(uuid, text, uuid, uuid, jsonb)', 'dashboard'),

@@ -32,6 +32,8 @@ create table public.provider_accounts (
     current_rate numeric(9, 3) default 80,
     tokens numeric not null default 0,
     tokens_at timestamptz not null default sendonce.now(),
+    -- When the rate was cut last: what was on its way by then tells nothing new.
+    rate_cut_at timestamptz,
 
     -- How long a worker may hold a batch without renewing, and at the very longest.
     lease interval not null default interval '60 seconds',
@@ -42,10 +44,11 @@ create table public.provider_accounts (
 
     paused_at timestamptz,
     pause_reason text,
-    -- Outcomes in a row that told nothing (ambiguous, or never sent), and the rest they earned.
+    -- Outcomes in a row that told nothing (ambiguous, never sent, a passing fault), and the rest they earned.
     unsure_in_a_row integer not null default 0,
     rests_in_a_row integer not null default 0,
     resting_until timestamptz,
+    rest_reason text,
 
     created_at timestamptz not null default sendonce.now(),
     unique (provider, sender),
@@ -58,7 +61,8 @@ create table public.provider_accounts (
     ),
     constraint lease_is_sensible check (lease >= interval '1 second' and lease <= longest_claim),
     constraint unknown_window_is_sensible check (unknown_window >= interval '0 seconds'),
-    constraint pause_has_a_reason check ((paused_at is null) = (pause_reason is null))
+    constraint pause_has_a_reason check ((paused_at is null) = (pause_reason is null)),
+    constraint rest_has_a_reason check ((resting_until is null) = (rest_reason is null))
 ) with (fillfactor = 50);
 
 create index idx_provider_accounts_limit_group on public.provider_accounts (limit_group_id);

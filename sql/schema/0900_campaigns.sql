@@ -16,8 +16,11 @@ create table public.campaigns (
     window_start time,
     window_end time,
     window_time_zone text not null default 'UTC',
-    -- Share of failures among the settled at which the campaign pauses itself; null: never.
+    -- Share of the outcomes that may be failures (failed, or undelivered after acceptance) before the campaign
+    -- pauses itself; null: any. Outcomes and failures up to the last resume or retry are forgiven.
     maximum_failure_rate numeric(4, 3),
+    forgiven_outcomes integer not null default 0,
+    forgiven_failures integer not null default 0,
 
     -- Counters: exactly the rows of send_queue in every committed snapshot. Moved by a trigger alone.
     total_contacts integer not null default 0,
@@ -225,6 +228,44 @@ create trigger refuse_deletion
     before delete or truncate on public.templates
     for each statement execute function sendonce.refuse_deletion();
 
+create function sendonce.pause_at_failure_rate()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _failures constant integer := new.total_failed + new.total_undelivered - new.forgiven_failures;
+    _outcomes constant integer := new.total_sent + new.total_failed - new.forgiven_outcomes;
+begin
+    new.status := 'paused';
+    new.paused_at := sendonce.now();
+    new.pause_reason := format(
+        '%s of %s messages failed: more than the %s %% allowed. See failure_breakdown, then resume_campaign',
+        _failures, _outcomes, trim_scale(new.maximum_failure_rate * 100)
+    );
+    return new;
+end;
+$$;
+
+comment on function sendonce.pause_at_failure_rate() is
+    'Trigger before update of campaigns, for every role. Pauses a running campaign whose share of failures rises above its limit, from 50 outcomes on.';
+
+create trigger pause_at_failure_rate
+    before update on public.campaigns
+    for each row
+    when (
+        new.status = 'running'
+        and new.maximum_failure_rate is not null
+        -- A new failure, and not a person's resume.
+        and new.total_failed + new.total_undelivered > old.total_failed + old.total_undelivered
+        and new.total_sent + new.total_failed - new.forgiven_outcomes >= 50
+        and new.total_failed + new.total_undelivered - new.forgiven_failures
+            > new.maximum_failure_rate * (new.total_sent + new.total_failed - new.forgiven_outcomes)
+    )
+    execute function sendonce.pause_at_failure_rate();
+
 create function sendonce.window_is_open(_start time, _end time, _time_zone text, _at timestamptz)
 returns boolean
 language plpgsql
@@ -252,7 +293,9 @@ comment on function sendonce.window_is_open(time, time, text, timestamptz) is
 -- How far the first-time entries of a campaign have been handed out: every id up to the cursor was examined.
 create table sendonce.campaign_cursors (
     campaign_id uuid primary key references public.campaigns (id),
-    last_entry_id bigint not null default 0
+    last_entry_id bigint not null default 0,
+    -- Up to when the limit group's people were looked for in this campaign while the group was full.
+    group_searched_at timestamptz
 ) with (fillfactor = 50);
 
 comment on table sendonce.campaign_cursors is 'One cursor per campaign over the ids of its entries, moved under its account''s lock.';
@@ -290,3 +333,25 @@ $$;
 
 comment on function sendonce.log_event(uuid, uuid, uuid, text, jsonb) is
     'Called by whatever changes a campaign''s or an account''s state. Writes one row of campaign_events in the caller''s name.';
+
+-- A person pauses a campaign, or its failures do: either way this is the line in the log.
+create function sendonce.log_pause()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+begin
+    perform sendonce.log_event(new.organization_id, new.id, new.account_id, 'campaign.paused', jsonb_build_object('reason', new.pause_reason));
+    return null;
+end;
+$$;
+
+comment on function sendonce.log_pause() is 'Trigger after update of campaigns, for every role. Logs each pause with its reason.';
+
+create trigger log_pause
+    after update on public.campaigns
+    for each row
+    when (new.status = 'paused' and old.status <> 'paused')
+    execute function sendonce.log_pause();

@@ -103,7 +103,9 @@ comment on function sendonce.outrun_lost_claims() is
     'Called first by claim_messages. After a crash moves the ids of claims beyond all that were given out before it, and returns true: this transaction must reach the disk.';
 
 -- One claim from one account, whose lock the caller holds.
-create function sendonce.claim_from_account(_worker text, _account public.provider_accounts, _limit integer)
+create function sendonce.claim_from_account(
+    _worker text, _account public.provider_accounts, _limit integer, _group_is_full boolean
+)
 returns jsonb
 language plpgsql
 volatile
@@ -118,6 +120,8 @@ set jit = off
 as $$
 declare
     _now constant timestamptz := sendonce.now();
+    _day_ago constant timestamptz := _now - interval '24 hours';
+    _by_priority constant boolean := random() < 0.9;
     _source record;
     _scopes text[];
     _taken bigint[];
@@ -148,6 +152,13 @@ begin
         join public.templates t on t.id = q.template_id
         where q.account_id = _account.id and q.campaign_id is null and q.due_at <= _now
             and t.status = 'APPROVED' and t.stopped_at is null
+            and (
+                not _group_is_full
+                or exists (
+                    select from sendonce.limit_group_recipients r
+                    where r.limit_group_id = _account.limit_group_id and r.recipient = q.recipient and r.last_dispatched_at > _day_ago
+                )
+            )
         -- The first column is the same in all of them; naming it lets the index give the order.
         order by q.campaign_id, q.due_at, q.id
         limit _limit
@@ -156,8 +167,8 @@ begin
     _suppressed := _suppressed || _withheld;
 
     for _source in
-        -- By priority; chance keeps equals from starving.
-        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id
+        -- By priority, but for one claim in ten: nothing starves. Chance keeps equals from starving.
+        select c.id as campaign_id, c.template_id, t.category, coalesce(k.last_entry_id, 0) as last_entry_id, k.group_searched_at
         from public.campaigns c
         join public.templates t on t.id = c.template_id
         left join sendonce.campaign_cursors k on k.campaign_id = c.id
@@ -165,7 +176,7 @@ begin
             and c.status = 'running'
             and t.status = 'APPROVED' and t.stopped_at is null
             and sendonce.window_is_open(c.window_start, c.window_end, c.window_time_zone, _now)
-        order by c.priority desc, random()
+        order by case when _by_priority then c.priority end desc, random()
     loop
         exit when cardinality(_picked) >= _limit;
         _campaign_ids := _campaign_ids || _source.campaign_id;
@@ -184,6 +195,13 @@ begin
                 ) as suppressed
             from public.send_queue q
             where q.account_id = _account.id and q.campaign_id = _source.campaign_id and q.due_at <= _now
+                and (
+                    not _group_is_full
+                    or exists (
+                        select from sendonce.limit_group_recipients r
+                        where r.limit_group_id = _account.limit_group_id and r.recipient = q.recipient and r.last_dispatched_at > _day_ago
+                    )
+                )
             order by q.due_at, q.id
             limit _limit - cardinality(_picked)
         ) due;
@@ -191,12 +209,48 @@ begin
         _suppressed := _suppressed || _withheld;
         exit when cardinality(_picked) >= _limit;
 
+        if _group_is_full then
+            -- Whoever was written to within the day takes no room. They are picked from ahead of the cursor, which
+            -- passes over them later; looked for only while somebody new may be among the group's people.
+            continue when not exists (
+                select from sendonce.limit_group_recipients r
+                where r.limit_group_id = _account.limit_group_id
+                    and r.last_dispatched_at > coalesce(_source.group_searched_at, _day_ago)
+            );
+            select array_agg(known.id), array_agg(known.id) filter (where known.suppressed)
+            into _taken, _withheld
+            from (
+                select
+                    q.id,
+                    exists (
+                        select from public.suppressions s
+                        where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
+                    ) as suppressed
+                from sendonce.limit_group_recipients r
+                join public.send_queue q on q.campaign_id = _source.campaign_id and q.recipient = r.recipient
+                where r.limit_group_id = _account.limit_group_id and r.last_dispatched_at > _day_ago
+                    and q.status = 'ready' and q.due_at is null
+                limit _limit - cardinality(_picked)
+            ) known;
+            _picked := _picked || _taken;
+            _suppressed := _suppressed || _withheld;
+            if cardinality(_picked) < _limit then
+                -- A little earlier: a dispatch that is committing at this moment wrote its time before ours.
+                insert into sendonce.campaign_cursors (campaign_id, group_searched_at)
+                values (_source.campaign_id, _now - interval '10 seconds')
+                on conflict (campaign_id) do update set group_searched_at = excluded.group_searched_at;
+            end if;
+            continue;
+        end if;
+
         -- What was never handed out: the next ids behind the cursor, whatever their state.
-        select array_agg(fresh.id), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
+        select array_agg(fresh.id) filter (where not fresh.waits), array_agg(fresh.id) filter (where fresh.suppressed), max(fresh.id)
         into _taken, _withheld, _last
         from (
             select
                 q.id,
+                -- Went ahead of the cursor, came back, and has its time.
+                q.due_at is not null as waits,
                 exists (
                     select from public.suppressions s
                     where s.organization_id = _account.organization_id and s.recipient = q.recipient and s.scope = any (_scopes)
@@ -285,8 +339,8 @@ begin
 end;
 $$;
 
-comment on function sendonce.claim_from_account(text, public.provider_accounts, integer) is
-    'Called by claim_messages with the account locked. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
+comment on function sendonce.claim_from_account(text, public.provider_accounts, integer, boolean) is
+    'Called by claim_messages with the account locked. From a full limit group hands out only whom it wrote to within the day. Returns the claim as claim_messages does, null when the account has nothing to hand out.';
 
 create function sendonce.room_in_limit_group(_limit_group_id uuid, _now timestamptz)
 returns integer
@@ -383,15 +437,15 @@ begin
             -- No more than can leave well within the lease.
             _batch := least(_batch, greatest(1, ceil(_account.current_rate * extract(epoch from _account.lease) / 4)))::integer;
         end if;
-        -- A full group hands out nothing that dispatch would only send back until tomorrow.
-        continue when sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0;
         if _account.resting_until is not null then
             -- The rest is over: one entry probes, alone.
             continue when exists (select from public.claims k where k.account_id = _account.id);
             _batch := 1;
         end if;
 
-        _claim := sendonce.claim_from_account(_worker, _account, _batch);
+        _claim := sendonce.claim_from_account(
+            _worker, _account, _batch, coalesce(sendonce.room_in_limit_group(_account.limit_group_id, sendonce.now()) <= 0, false)
+        );
         if _claim is not null then
             return _claim;
         end if;
@@ -769,7 +823,7 @@ comment on function sendonce.classify_results(text, uuid, jsonb) is
     'Called by record_results. Reads the worker''s results, gives each its class by provider_errors, marks what cannot be taken and why; by entry id.';
 
 create function sendonce.apply_account_effects(
-    _account_id uuid, _slow boolean, _pause_reason text, _last_unsure_in_a_row integer, _any_definite boolean
+    _account_id uuid, _slow boolean, _pause_reason text, _last_unsure_in_a_row integer, _any_definite boolean, _last_unsure text
 )
 returns void
 language plpgsql
@@ -779,38 +833,48 @@ as $$
 declare
     _now constant timestamptz := sendonce.now();
     _rest_after constant integer := 5;
+    -- Longer than most requests take: what comes back throttled within it left before the cut.
+    _one_cut_in constant interval := interval '1 second';
     _account public.provider_accounts;
     _unsure integer;
     _rests integer;
     _resting_until timestamptz;
+    _rest_reason text;
+    _cut boolean;
 begin
     select a.* into _account from public.provider_accounts a where a.id = _account_id for no key update;
+    -- An account without a rate has none to cut.
+    _cut := _slow and _account.current_rate is not null and (_account.rate_cut_at is null or _account.rate_cut_at <= _now - _one_cut_in);
     if _any_definite then
         _unsure := _last_unsure_in_a_row;
         _rests := 0;
         _resting_until := null;
+        _rest_reason := null;
     else
         _unsure := _account.unsure_in_a_row + _last_unsure_in_a_row;
         _rests := _account.rests_in_a_row;
         _resting_until := _account.resting_until;
+        _rest_reason := _account.rest_reason;
     end if;
     if _unsure >= _rest_after and (_resting_until is null or _resting_until <= _now) then
         _resting_until := _now + least(interval '30 seconds' * power(2, least(_rests, 10)), interval '15 minutes');
         _rests := _rests + 1;
+        _rest_reason := format('%s outcomes in a row told nothing, the last: %s', _unsure, coalesce(_last_unsure, 'no reason given'));
         perform sendonce.log_event(
             _account.organization_id, null, _account_id, 'account.rests',
-            jsonb_build_object('until', _resting_until, 'unsure_in_a_row', _unsure)
+            jsonb_build_object('until', _resting_until, 'unsure_in_a_row', _unsure, 'reason', _rest_reason)
         );
     end if;
 
     update public.provider_accounts
-    -- An account without a rate has none to cut.
-    set current_rate = case when _slow and current_rate is not null then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+    set current_rate = case when _cut then greatest(current_rate / 2, least(maximum_rate, 0.1)) else current_rate end,
+        rate_cut_at = case when _cut then _now else rate_cut_at end,
         paused_at = case when _pause_reason is not null then coalesce(paused_at, _now) else paused_at end,
         pause_reason = case when _pause_reason is not null then coalesce(pause_reason, _pause_reason) else pause_reason end,
         unsure_in_a_row = _unsure,
         rests_in_a_row = _rests,
-        resting_until = _resting_until
+        resting_until = _resting_until,
+        rest_reason = _rest_reason
     where id = _account_id;
 
     if _pause_reason is not null and _account.paused_at is null then
@@ -819,7 +883,7 @@ begin
 end;
 $$;
 
-comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean) is
+comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean, text) is
     'Called by record_results and ingest_delivery_reports before any other lock, and only if something changes. Slows, pauses or rests the account.';
 
 create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reason text)
@@ -901,7 +965,6 @@ set plan_cache_mode = force_generic_plan
 set jit = off
 as $$
 declare
-    _most_tries constant integer := 3;
     _now timestamptz;
     _claim public.claims;
     _account public.provider_accounts;
@@ -909,6 +972,7 @@ declare
     _news sendonce.result[];
     _plain boolean;
     _unsure_last integer;
+    _last_unsure text;
     _definite boolean;
     _slow boolean;
     _pause_reason text;
@@ -951,21 +1015,31 @@ begin
             bool_or(c.slows_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
-            bool_or(r.outcome in ('accepted', 'rejected')),
-            -- Those after the last answer that told something; an attempt that a stopping worker never
-            -- started tells nothing about the provider either way.
-            (count(*) filter (
-                where r.outcome in ('unknown', 'not_sent') and r.error_code is distinct from 'not_started' and r.ordinal > answered.last_ordinal
-            ))::integer
-        into _slow, _pause_reason, _template_reason, _definite, _unsure_last
-        from unnest(_news) r
-        cross join (
-            select coalesce(max(d.ordinal) filter (where d.outcome in ('accepted', 'rejected')), 0) as last_ordinal from unnest(_news) d
-        ) answered
+            bool_or(r.tells_something),
+            -- Those after the last answer that told something.
+            (count(*) filter (where r.tells_nothing and r.ordinal > r.last_answer))::integer,
+            (
+                array_agg(concat_ws(' ', r.outcome::text, r.error_code, r.error_message) order by r.ordinal desc)
+                    filter (where r.tells_nothing)
+            )[1]
+        into _slow, _pause_reason, _template_reason, _definite, _unsure_last, _last_unsure
+        from (
+            select n.*, told.*, coalesce(max(n.ordinal) filter (where told.tells_something) over (), 0) as last_answer
+            from unnest(_news) n
+            left join public.error_classes c on c.class = n.error_class and n.outcome in ('rejected', 'unknown')
+            cross join lateral (
+                select
+                    n.outcome = 'accepted' or (n.outcome = 'rejected' and not c.rests_account) as tells_something,
+                    -- An attempt that a stopping worker never started tells nothing about the provider either way.
+                    (n.outcome = 'not_sent' and n.error_code is distinct from 'not_started') or coalesce(c.rests_account, false) as tells_nothing
+            ) told
+        ) r
         left join public.error_classes c on c.class = r.error_class and r.outcome = 'rejected';
 
         if _slow or _pause_reason is not null or _unsure_last > 0 or (_definite and _account.unsure_in_a_row > 0) then
-            perform sendonce.apply_account_effects(_account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false));
+            perform sendonce.apply_account_effects(
+                _account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false), _last_unsure
+            );
         end if;
         if _template_reason is not null then
             perform sendonce.apply_template_stops(
@@ -1032,7 +1106,7 @@ begin
                 when not (l.in_hand or l.awaited) then null
                 when l.outcome = 'unknown' then case when l.in_hand then 'unknown'::public.entry_status end
                 when l.outcome = 'not_sent' then 'ready'
-                when c.counts_as_try and l.tries + 1 >= _most_tries then 'failed'
+                when c.counts_as_try and l.tries + 1 >= c.most_tries then 'failed'
                 else c.moves_to::public.entry_status
             end as status_after,
             coalesce(l.outcome = 'rejected' and c.counts_as_try, false) as counts_as_try,

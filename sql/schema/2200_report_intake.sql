@@ -251,7 +251,7 @@ begin
         group by r.account_id
         order by r.account_id
     loop
-        perform sendonce.apply_account_effects(_effect.account_id, _effect.slow, _effect.pause_reason, 0, false);
+        perform sendonce.apply_account_effects(_effect.account_id, _effect.slow, _effect.pause_reason, 0, false, null);
     end loop;
 
     select

@@ -219,7 +219,7 @@ declare
     _account constant public.provider_accounts := sendonce.account_for_operator(_account_id);
 begin
     update public.provider_accounts
-    set paused_at = null, pause_reason = null, unsure_in_a_row = 0, rests_in_a_row = 0, resting_until = null
+    set paused_at = null, pause_reason = null, unsure_in_a_row = 0, rests_in_a_row = 0, resting_until = null, rest_reason = null
     where id = _account_id;
     perform sendonce.log_event(
         _account.organization_id, null, _account_id, 'account.resumed', jsonb_build_object('was_paused_for', _account.pause_reason)
@@ -310,3 +310,49 @@ end;
 $$;
 
 comment on function sendonce.upsert_template(uuid, text, text, text, jsonb) is 'Called through public.upsert_template, which documents it.';
+
+create function sendonce.set_provider_error(_provider text, _code text, _class text)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = ''
+as $$
+declare
+    _before text;
+begin
+    -- The table is everybody's, so it is the operator of all who edits it.
+    if not sendonce.caller_is_operator_of_all() then
+        perform sendonce.require_role(null, 'admin');
+    end if;
+    if not exists (select from public.provider_statuses s where s.provider = _provider) then
+        perform sendonce.raise_invalid('no such provider', format('Got "%s".', coalesce(_provider, 'null')), 'whatsapp or twilio.');
+    end if;
+    if coalesce(_code, '') !~ '^[A-Za-z0-9_]{1,50}$' then
+        perform sendonce.raise_invalid('this is no error code', format('Got "%s".', coalesce(_code, 'null')), 'The code as the provider writes it, such as 131026; http_429 for HTTP 429 without one.');
+    end if;
+    if _class in ('unlisted', 'outcome_unknown', 'claim_lost')
+        or (_class is not null and not exists (select from public.error_classes c where c.class = _class))
+    then
+        perform sendonce.raise_invalid('no code has this class', format('Got "%s".', _class), 'error_classes says what each class does; null takes the code off the list.');
+    end if;
+
+    select e.class into _before from public.provider_errors e where e.provider = _provider and e.code = _code;
+    if _class is null then
+        delete from public.provider_errors e where e.provider = _provider and e.code = _code;
+    else
+        insert into public.provider_errors (provider, code, class)
+        values (_provider, _code, _class)
+        on conflict (provider, code) do update set class = excluded.class;
+    end if;
+    if _before is distinct from _class then
+        perform sendonce.log_event(
+            a.organization_id, null, null, 'provider_error.set',
+            jsonb_build_object('provider', _provider, 'code', _code, 'before', _before, 'class', _class)
+        )
+        from (select distinct p.organization_id from public.provider_accounts p where p.provider = _provider) a;
+    end if;
+end;
+$$;
+
+comment on function sendonce.set_provider_error(text, text, text) is 'Called through public.set_provider_error, which documents it.';

@@ -268,6 +268,21 @@ $$;
 
 comment on function sendonce.start_campaign(uuid, timestamptz) is 'Called through public.start_campaign, which documents it.';
 
+create function sendonce.forgive_failures(_campaign_id uuid)
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+    update public.campaigns c
+    set forgiven_outcomes = c.total_sent + c.total_failed,
+        forgiven_failures = c.total_failed + c.total_undelivered
+    where c.id = _campaign_id;
+$$;
+
+comment on function sendonce.forgive_failures(uuid) is
+    'Called by resume_campaign and retry_failed with the campaign locked. From here on the failure rate is reckoned anew.';
+
 create function sendonce.pause_campaign(_campaign_id uuid, _reason text)
 returns void
 language plpgsql
@@ -287,7 +302,6 @@ begin
         perform sendonce.raise_wrong_state(_campaign, 'pause', 'running');
     end if;
     update public.campaigns c set status = 'paused', paused_at = sendonce.now(), pause_reason = _reason where c.id = _campaign_id;
-    perform sendonce.log_event(_campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.paused', jsonb_build_object('reason', _reason));
 end;
 $$;
 
@@ -309,6 +323,7 @@ begin
         perform sendonce.raise_wrong_state(_campaign, 'resume', 'paused');
     end if;
     update public.campaigns c set status = 'running', paused_at = null, pause_reason = null where c.id = _campaign_id;
+    perform sendonce.forgive_failures(_campaign_id);
     perform sendonce.log_event(
         _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.resumed', jsonb_build_object('was_paused_for', _campaign.pause_reason)
     );

@@ -259,6 +259,7 @@ begin
         end if;
     end if;
     if _moved > 0 then
+        perform sendonce.forgive_failures(_campaign_id);
         perform sendonce.log_event(
             _campaign.organization_id, _campaign_id, _campaign.account_id, 'campaign.retried',
             jsonb_build_object('moved', _moved, 'classes', to_jsonb(_classes))

@@ -10,14 +10,27 @@ language sql
 stable
 set search_path = ''
 as $$
-    -- Today's opening or, once that is past, tomorrow's: by the local calendar, so that a change of the
-    -- clocks in between moves it as it moves the people.
+    -- By the local calendar, and where the clocks change in between, by the quarters of an hour before it: an
+    -- opening may be leapt over, so that the hours begin with the leap, and hours that are over may come again.
+    with exact as materialized (
+        select min(opening.at) as at
+        from generate_series(0, 2) day(number)
+        cross join lateral (
+            select ((_at at time zone _time_zone)::date + day.number + _start) at time zone _time_zone as at
+        ) opening
+        where opening.at > _at and sendonce.window_is_open(_start, _end, _time_zone, opening.at)
+    )
     select case
-        when sendonce.window_is_open(_start, _end, _time_zone, _at) then null
-        when (_at at time zone _time_zone)::time < _start
-            then ((_at at time zone _time_zone)::date + _start) at time zone _time_zone
-        else ((_at at time zone _time_zone)::date + 1 + _start) at time zone _time_zone
-    end;
+        when not sendonce.window_is_open(_start, _end, _time_zone, _at) then least(
+            e.at,
+            (
+                select min(quarter.at)
+                from generate_series(date_bin('15 minutes', _at, '2000-01-01 00:00+00') + interval '15 minutes', e.at, '15 minutes') quarter(at)
+                where sendonce.window_is_open(_start, _end, _time_zone, quarter.at)
+            )
+        )
+    end
+    from exact e;
 $$;
 
 comment on function sendonce.next_window_opening(time, time, text, timestamptz) is
@@ -67,6 +80,7 @@ begin
         -- Why nothing goes out although the campaign runs.
         'account_paused', a.pause_reason,
         'account_resting_until', case when a.resting_until > _now then a.resting_until end,
+        'account_rest_reason', case when a.resting_until > _now then a.rest_reason end,
         'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
         'waiting_for_window', c.status = 'running' and opening.at is not null,
         'next_window_opening', opening.at
@@ -93,7 +107,7 @@ end;
 $$;
 
 comment on function public.campaign_progress(uuid) is
-    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
 
 create function sendonce.check_page(_limit integer)
 returns void
@@ -433,6 +447,7 @@ begin
         select
             a.id, a.name, a.provider, a.sender, a.paused_at, a.pause_reason, a.current_rate, a.maximum_rate,
             case when a.resting_until > _now then a.resting_until end as resting_until,
+            case when a.resting_until > _now then a.rest_reason end as rest_reason,
             coalesce(n.campaigns, 0) as campaigns,
             coalesce(n.running, 0) as running,
             coalesce(n.unsettled, 0) as unsettled,
@@ -467,6 +482,7 @@ begin
                 jsonb_build_object(
                     'account_id', p.id, 'name', p.name, 'provider', p.provider, 'sender', p.sender,
                     'paused_at', p.paused_at, 'pause_reason', p.pause_reason, 'resting_until', p.resting_until,
+                    'rest_reason', p.rest_reason,
                     'current_rate', p.current_rate, 'maximum_rate', p.maximum_rate,
                     'active_campaigns', p.campaigns, 'running_campaigns', p.running, 'unsettled', p.unsettled,
                     'unknown', p.unknown + p.single_unknown,

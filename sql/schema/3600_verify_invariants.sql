@@ -473,6 +473,8 @@ begin
         values
             (3, 'guard_new_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
             (3, 'guard_campaign', 'public.campaigns', 'sendonce.guard_campaign'),
+            (3, 'pause_at_failure_rate', 'public.campaigns', 'sendonce.pause_at_failure_rate'),
+            (3, 'log_pause', 'public.campaigns', 'sendonce.log_pause'),
             (3, 'refuse_deletion', 'public.campaigns', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.provider_accounts', 'sendonce.refuse_deletion'),
             (3, 'refuse_deletion', 'public.templates', 'sendonce.refuse_deletion'),

@@ -47,7 +47,7 @@ begin
         execute format('grant select on table public.%I to authenticated, service_role', _table);
     end loop;
 
-    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers', 'no_crash_since'] loop
+    foreach _table in array array['limit_group_recipients', 'database_identity', 'campaign_cursors', 'report_log', 'workers', 'no_crash_since', 'sqlstates'] loop
         execute format('revoke all on table sendonce.%I from public, anon, authenticated, service_role, sendonce_worker', _table);
     end loop;
 

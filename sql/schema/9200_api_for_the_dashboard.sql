@@ -39,6 +39,19 @@ $$;
 comment on function public.upsert_account(uuid, text, text, text, jsonb) is
     'Called by admins. Creates or changes the account of this sender. Options: app, currency, maximum_rate (messages/s, null for none), lease, longest_claim, unknown_window (intervals), on_unknown (fail or hold), limit_group (null for none), daily_recipients (the group''s, null for no cap). Returns its id. Raises SO003, and SO005 for an unknown option or a sender of another organization.';
 
+create function public.set_provider_error(_provider text, _code text, _class text)
+returns void
+language sql
+volatile
+security invoker
+set search_path = ''
+as $$
+    select sendonce.set_provider_error(_provider, _code, _class);
+$$;
+
+comment on function public.set_provider_error(text, text, text) is
+    'Called by the owner or service_role, as the list is shared by all organizations. Says what class a provider''s error code has from now on; null takes it off the list, so that it fails its entry as unlisted. Logged for every organization with an account there. Raises SO003, SO005.';
+
 create function public.pause_account(_account_id uuid, _reason text)
 returns void
 language sql

@@ -5,7 +5,7 @@ create table sendonce.function_access (
     -- As to_regprocedure reads it, with the schema.
     signature text primary key,
     audience text not null,
-    constraint audience_is_known check (audience in ('worker', 'dashboard', 'everybody', 'nobody'))
+    constraint audience_is_known check (audience in ('worker', 'dashboard', 'service', 'everybody', 'nobody'))
 );
 
 comment on table sendonce.function_access is 'The audience of every function that anybody may call, and of those in public that nobody may. What is not listed in schema sendonce is for nobody.';
@@ -21,6 +21,7 @@ as $$
     select case _audience
         when 'worker' then _role in ('service_role', 'sendonce_worker')
         when 'dashboard' then _role in ('authenticated', 'service_role')
+        when 'service' then _role = 'service_role'
         when 'everybody' then _role in ('authenticated', 'service_role', 'sendonce_worker')
         else false
     end;
@@ -51,6 +52,7 @@ from (
         ('set_member(uuid, uuid, public.member_role)', 'dashboard'),
         ('upsert_account(uuid, text, text, text, jsonb)', 'dashboard'),
         ('pause_account(uuid, text)', 'dashboard'),
+        ('set_provider_error(text, text, text)', 'service'),
         ('resume_account(uuid)', 'dashboard'),
         ('upsert_template(uuid, text, text, text, jsonb)', 'dashboard'),
         ('create_campaign(uuid, text, uuid, uuid, jsonb)', 'dashboard'),

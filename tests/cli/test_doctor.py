@@ -402,7 +402,11 @@ def test_a_paused_and_a_resting_account_are_warnings_with_their_reason(
     assert level == "warning"
     assert said == "account Main is paused (holidays); waiting: 1 running campaign"
     connection.execute("select public.resume_account(%s)", [campaign.account_id])
-    spoil(database, "update public.provider_accounts set resting_until = now() + interval '1 hour'")
+    spoil(
+        database,
+        "update public.provider_accounts"
+        " set resting_until = now() + interval '1 hour', rest_reason = 'a test'",
+    )
     level, said = finding(doctor(database), "accounts")
     assert level == "warning"
     assert "rests until" in said

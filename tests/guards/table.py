@@ -526,9 +526,7 @@ _RESULTS: Final = (
     Mutation(
         "record: three tries",
         "the_third_try_is_the_last",
-        replaced=(
-            (_RECORD, "_most_tries constant integer := 3", "_most_tries constant integer := 4"),
-        ),
+        replaced=((_RECORD, "l.tries + 1 >= c.most_tries", "l.tries + 1 > c.most_tries"),),
     ),
     Mutation(
         "record: a repetition has no second effect on the account",
@@ -985,6 +983,129 @@ _LISTS: Final = (
     ),
 )
 
+_BAD_DAYS: Final = (
+    _without_trigger(
+        "campaigns",
+        "pause_at_failure_rate",
+        "a_campaign_pauses_itself_when_too_many_messages_fail",
+        "a campaign whose messages fail pauses itself",
+    ),
+    _without_trigger(
+        "campaigns",
+        "log_pause",
+        "a_campaign_pauses_itself_when_too_many_messages_fail",
+        "a pause is logged",
+    ),
+    Mutation(
+        "failures before a resume are forgiven",
+        "a_campaign_pauses_itself_when_too_many_messages_fail",
+        replaced=(
+            (
+                "sendonce.resume_campaign",
+                "perform sendonce.forgive_failures(_campaign_id);",
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "failures that are retried are forgiven",
+        "a_campaign_pauses_itself_when_too_many_messages_fail",
+        replaced=(
+            (
+                "sendonce.retry_failed",
+                "perform sendonce.forgive_failures(_campaign_id);",
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "one cut of the rate for what was on its way together",
+        "a_throttled_account_halves_its_rate_and_climbs_back",
+        replaced=(
+            (
+                "sendonce.apply_account_effects",
+                "_account.rate_cut_at <= _now - _one_cut_in",
+                "true",
+            ),
+        ),
+    ),
+    Mutation(
+        "passing faults in a row rest the account",
+        "passing_faults_in_a_row_rest_the_account",
+        replaced=(
+            (_RECORD, "or coalesce(c.rests_account, false) as tells_nothing", "as tells_nothing"),
+        ),
+    ),
+    Mutation(
+        "a class has its own limit of tries",
+        "passing_faults_in_a_row_rest_the_account",
+        replaced=((_RECORD, "l.tries + 1 >= c.most_tries", "l.tries + 1 >= 3"),),
+    ),
+    Mutation(
+        "one claim in ten knows no priority",
+        "a_campaign_of_low_priority_gets_a_turn_now_and_then",
+        replaced=((_CLAIM, "random() < 0.9", "true"),),
+    ),
+    Mutation(
+        "a full group's campaign hands out nobody new",
+        "a_full_limit_group_writes_on_to_those_it_wrote_to_already",
+        replaced=((_CLAIM, "if _group_is_full then", "if false then"),),
+    ),
+    Mutation(
+        "a full group's single messages to strangers wait",
+        "a_full_limit_group_writes_on_to_those_it_wrote_to_already",
+        replaced=(
+            (
+                _CLAIM,
+                "and t.status = 'APPROVED' and t.stopped_at is null\n            and (\n"
+                "                not _group_is_full",
+                "and t.status = 'APPROVED' and t.stopped_at is null\n            and (\n"
+                "                true",
+            ),
+        ),
+    ),
+    Mutation(
+        "a full group's campaign looks again for whom it wrote to since",
+        "a_full_limit_group_writes_on_to_those_it_wrote_to_already",
+        replaced=(
+            (
+                _CLAIM,
+                "and r.last_dispatched_at > coalesce(_source.group_searched_at, _day_ago)",
+                "and _source.group_searched_at is null",
+            ),
+        ),
+    ),
+    Mutation(
+        "the cursor passes over an entry that went ahead of it and is to wait",
+        "a_full_limit_group_writes_on_to_those_it_wrote_to_already",
+        replaced=(
+            (_CLAIM, "array_agg(fresh.id) filter (where not fresh.waits)", "array_agg(fresh.id)"),
+        ),
+    ),
+    Mutation(
+        "only the operator of all edits the codes",
+        "the_operator_says_what_a_code_means",
+        replaced=(
+            (
+                "sendonce.set_provider_error",
+                "perform sendonce.require_role(null, 'admin');",
+                "",
+            ),
+        ),
+    ),
+    Mutation(
+        "the next opening is looked for around a change of the clocks",
+        "sending_hours_follow_the_local_clock",
+        replaced=(
+            (
+                "sendonce.next_window_opening",
+                "select min(quarter.at)",
+                "select max(null::timestamptz)",
+            ),
+        ),
+    ),
+)
+
 
 def mutations() -> Iterator[Mutation]:
     """Yield every guard's mutation."""
@@ -999,3 +1120,4 @@ def mutations() -> Iterator[Mutation]:
     yield from _REPORTS
     yield from _ACCESS
     yield from _LISTS
+    yield from _BAD_DAYS

@@ -25,7 +25,8 @@ begin
             update public.campaigns set window_start = '13:00' where id = _campaign_id;
         when 'account paused' then perform public.pause_account(core.account_of(_campaign_id), 'test');
         when 'account rests' then
-            update public.provider_accounts set resting_until = sendonce.now() + interval '30 seconds' where id = core.account_of(_campaign_id);
+            update public.provider_accounts set resting_until = sendonce.now() + interval '30 seconds', rest_reason = 'test'
+            where id = core.account_of(_campaign_id);
         when 'template stopped' then
             update public.templates set stopped_at = sendonce.now(), stop_reason = 'test' where id = core.template_of(_campaign_id);
         when 'template not approved' then

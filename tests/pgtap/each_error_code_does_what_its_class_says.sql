@@ -1,7 +1,7 @@
 -- Every code of PROVIDERS as the reply of a first attempt. The table here is written from the providers'
 -- documentation, not from the schema.
 begin;
-select plan(17);
+select plan(18);
 
 select core.set_clock();
 
@@ -26,9 +26,9 @@ select 'twilio', c.code, c.class
 from (
     values
     ('http_429', 'throttle'), ('20429', 'throttle'), ('14107', 'throttle'), ('21611', 'throttle'), ('30001', 'throttle'), ('63018', 'throttle'),
-    ('30017', 'transient'), ('30022', 'transient'), ('30003', 'transient'), ('30023', 'recipient_later'), ('30027', 'recipient_later'),
+    ('30017', 'transient'), ('30022', 'transient'), ('30003', 'transient_late'), ('30023', 'recipient_later'), ('30027', 'recipient_later'),
     ('21211', 'recipient'), ('21408', 'recipient'), ('21612', 'recipient'), ('21614', 'recipient'), ('30004', 'recipient'), ('30005', 'recipient'),
-    ('30006', 'recipient'), ('21617', 'content'), ('30007', 'content'), ('30019', 'content'), ('20003', 'account'), ('30002', 'account'),
+    ('30006', 'recipient'), ('21617', 'content'), ('30007', 'filtered'), ('30019', 'content'), ('20003', 'account'), ('30002', 'account'),
     ('21610', 'opt_out'), ('30008', 'carrier_unknown'), ('999999', 'unlisted')
 ) c (code, class);
 
@@ -77,21 +77,23 @@ select is_empty(
     $$
     select name, status from told
     where status <> case
-        when class in ('throttle', 'pair_throttle', 'account', 'transient', 'recipient_later', 'template') then 'ready'
+        when class in ('throttle', 'pair_throttle', 'account', 'transient', 'transient_late', 'recipient_later', 'template') then 'ready'
         when class = 'ambiguous' then 'unknown'
         else 'failed'
     end
     $$, 'and moves the entry where the class says'
 );
 select is_empty(
-    $$select name, tries from told where tries <> (class in ('transient', 'recipient_later'))::integer$$, 'only transient and recipient_later count as tries'
+    $$select name, tries from told where tries <> (class in ('transient', 'transient_late', 'recipient_later'))::integer$$,
+    'only transient faults and recipient_later count as tries'
 );
 select is_empty($$select name, rate_halved from told where rate_halved is distinct from (class = 'throttle')$$, 'only throttle halves the rate');
 select is_empty($$select name from told where account_paused is distinct from (class = 'account')$$, 'only account pauses the account');
-select is_empty($$select name from told where template_stopped is distinct from (class = 'template')$$, 'only template stops the template');
+select is_empty($$select name from told where template_stopped is distinct from (class in ('template', 'filtered'))$$, 'only template errors and filters stop the template');
 select is_empty($$select name from told where suppressed is distinct from (class = 'opt_out')$$, 'only opt_out suppresses the contact');
 select is_empty($$select name, wait from told where class = 'recipient_later' and wait < '24 hours'$$, 'recipient_later waits 24 hours at least');
 select is_empty($$select name, wait from told where class = 'pair_throttle' and wait < '4 seconds'$$, 'pair_throttle waits 4 seconds the first time');
+select is_empty($$select name, wait from told where class = 'transient_late' and wait < '30 minutes'$$, 'transient_late waits 30 minutes');
 select is_empty($$select name, wait from told where class = 'transient' and wait <= '0 seconds'$$, 'transient waits');
 select is_empty(
     $$select name, outcome from told where outcome is distinct from case class when 'ambiguous' then 'unknown' else 'rejected' end$$,

@@ -1,5 +1,5 @@
 begin;
-select plan(15);
+select plan(16);
 
 select testing.make_organization() as organization \gset
 select testing.make_account(:'organization') as account \gset
@@ -18,7 +18,7 @@ select is(
         "status": "running", "progress": 75.00, "total_contacts": 8, "total_sent": 4, "total_failed": 2, "total_skipped": 0,
         "total_cancelled": 0, "total_unknown": 0, "total_delivered": 1, "total_read": 1, "total_undelivered": 0,
         "settled": 6, "unsettled": 2, "estimated_cost": 0.000000, "actual_cost": 0.000000, "account_paused": null,
-        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "next_window_opening": null
+        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "account_rest_reason": null, "next_window_opening": null
     }'::jsonb,
     'the counters of the row, and nothing that holds it up'
 );
@@ -40,8 +40,9 @@ select public.upsert_template(:'organization', 'whatsapp', t.name, 'en', '{"stat
 select matches(public.campaign_progress(:'campaign') ->> 'template_stopped', 'PAUSED', 'what its template''s status is');
 select public.upsert_template(:'organization', 'whatsapp', t.name, 'en', '{"status": "APPROVED"}') from public.templates t;
 
-update public.provider_accounts set resting_until = sendonce.now() + interval '1 minute' where id = :'account';
+update public.provider_accounts set resting_until = sendonce.now() + interval '1 minute', rest_reason = 'it answers nothing' where id = :'account';
 select isnt(public.campaign_progress(:'campaign') ->> 'account_resting_until', null, 'until when its account rests');
+select results_eq($$execute progress('account_rest_reason')$$, array['it answers nothing'], 'and why');
 select testing.pass_time('2 minutes');
 select is(public.campaign_progress(:'campaign') ->> 'account_resting_until', null, 'a rest that is over is none');
 

@@ -21,7 +21,7 @@ select is(
 );
 select is(
     (
-        select a.value - array['account_id', 'name', 'provider', 'sender', 'paused_at', 'pause_reason', 'resting_until', 'current_rate', 'maximum_rate']
+        select a.value - array['account_id', 'name', 'provider', 'sender', 'paused_at', 'pause_reason', 'resting_until', 'rest_reason', 'current_rate', 'maximum_rate']
         from jsonb_array_elements(:'stats'::jsonb -> 'accounts') a
         where a.value ->> 'account_id' = :'account'
     ),

@@ -10,9 +10,9 @@ select testing.make_campaign(0, :'account');
 select testing.make_draft(3, :'account');
 select public.start_campaign(testing.make_draft(3, :'account'), sendonce.now() + interval '1 day');
 select public.send_message(:'organization', :'account', c.template_id, '+99900000099') from public.campaigns c where c.id = :'campaign';
+select testing.send(2, 'rejected', '131016');
 select testing.send(10);
 select testing.send(3, 'rejected', '135000');
-select testing.send(2, 'rejected', '131016');
 select testing.send(3, 'ambiguous');
 select testing.send(2, 'not_sent', 'not_started');
 select testing.report(q.id, s.status)
