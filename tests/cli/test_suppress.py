@@ -433,8 +433,8 @@ def test_the_same_list_again_changes_nothing(shop: Shop, tmp_path: Path) -> None
 
 def test_every_option_about_the_file_is_heeded(shop: Shop, tmp_path: Path) -> None:
     odd = tmp_path / "odd.csv"
-    odd.write_bytes("phone|Größe\n+15005550001|+15005550002\nbad|bad\n".encode("cp850"))
-    flags = ("--delimiter", "|", "--encoding", "cp850", "--recipient", "Größe")
+    odd.write_bytes("phone#Größe\n+15005550001#+15005550002\nbad#bad\n".encode("cp850"))
+    flags = ("--delimiter", "#", "--encoding", "cp850", "--recipient", "Größe")
     rejects = tmp_path / "bad.csv"
     answer = shop.run(
         "import", str(odd), *flags, "--rejects", str(rejects), "--chunk", "1", *WHY, "--json"
