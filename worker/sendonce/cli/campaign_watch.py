@@ -7,6 +7,7 @@ away meanwhile: the view says so and asks again, more and more seldom.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -180,8 +181,8 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
     Off a terminal it prints one line whenever something changed; with --json one JSON object a
     line.
 
-    Exit codes: 0 completed, 1 cancelled, 2 wrong use or refused by the database, 130 interrupted
-    (the campaign goes on).
+    Exit codes: 0 completed, 1 cancelled, 2 wrong use or refused by the database; the campaign goes
+    on after 130 interrupted, 141 nobody reads the output any more, 143 ended by SIGTERM.
     """
     # Before the first look nothing is known, so a database that is away then is an error.
     with connected(url) as connection:
@@ -197,6 +198,10 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
     except KeyboardInterrupt:
         typer.echo("sendonce: the view has ended, the campaign is left as it is", err=True)
         raise typer.Exit(130) from None
+    except BrokenPipeError:
+        # Python would try to write the rest once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
     if status == "cancelled":
         raise typer.Exit(1)
 
