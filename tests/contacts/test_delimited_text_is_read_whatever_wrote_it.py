@@ -38,6 +38,11 @@ def test_commas_in_the_cells_do_not_make_it_a_file_of_commas() -> None:
     assert [values[1] for _, values, _ in rows(text)] == ["Lee, Ann", "Ray, Bob, jr."]
 
 
+def test_the_delimiter_is_the_one_that_cuts_the_rows_alike() -> None:
+    text = "phone;name, as you like it, or not\n+15005550001;Ann\n+15005550002;Bob\n"
+    assert read(text).header == ["phone", "name, as you like it, or not"]
+
+
 def test_a_delimiter_that_is_given_is_not_second_guessed() -> None:
     assert read("phone,a;b\n1,2;3\n", delimiter=";").header == ["phone,a", "b"]
 

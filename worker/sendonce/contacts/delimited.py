@@ -63,8 +63,6 @@ def read_delimited(
     while len(sample) < _SAMPLE and (piece := source.read(_SAMPLE - len(sample))):
         sample += piece
     complete = len(sample) < _SAMPLE
-    if not sample.strip():
-        raise UnreadableFileError("the file is empty: it needs a header row")
     if sample.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise UnreadableFileError("this is a spreadsheet: name it .xlsx, or save it as CSV")
     chosen = (
