@@ -36,6 +36,30 @@ $$;
 comment on function sendonce.next_window_opening(time, time, text, timestamptz) is
     'Called by campaign_progress. Returns when the sending hours begin next, null while they last.';
 
+create function sendonce.limit_group_full_until(_limit_group_id uuid, _now timestamptz)
+returns timestamptz
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    -- Of as many people as the cap allows, counted from the last one written to, the first falls out of the day then.
+    select counted.last_dispatched_at + interval '24 hours'
+    from public.limit_groups g
+    cross join lateral (
+        select r.last_dispatched_at
+        from sendonce.limit_group_recipients r
+        where r.limit_group_id = g.id and r.last_dispatched_at > _now - interval '24 hours'
+        order by r.last_dispatched_at desc
+        offset g.daily_recipients - 1
+        limit 1
+    ) counted
+    where g.id = _limit_group_id and g.daily_recipients is not null;
+$$;
+
+comment on function sendonce.limit_group_full_until(uuid, timestamptz) is
+    'Called by campaign_progress, whose caller may not read the people of a group. Returns when the group may write to somebody new; null when it may now, or has no cap.';
+
 create function public.campaign_progress(_campaign_id uuid)
 returns jsonb
 language plpgsql
@@ -47,7 +71,7 @@ declare
     _now constant timestamptz := sendonce.now();
     _progress jsonb;
 begin
-    -- Three look-ups by primary key, at any size: no entry is touched.
+    -- Look-ups by primary key, at any size: no entry is touched.
     select jsonb_build_object(
         'campaign_id', c.id,
         'organization_id', c.organization_id,
@@ -81,6 +105,7 @@ begin
         'account_paused', a.pause_reason,
         'account_resting_until', case when a.resting_until > _now then a.resting_until end,
         'account_rest_reason', case when a.resting_until > _now then a.rest_reason end,
+        'limit_group_full_until', case when c.status = 'running' then sendonce.limit_group_full_until(a.limit_group_id, _now) end,
         'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
         'waiting_for_window', c.status = 'running' and opening.at is not null,
         'next_window_opening', opening.at
@@ -107,7 +132,7 @@ end;
 $$;
 
 comment on function public.campaign_progress(uuid) is
-    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, limit_group_full_until (then there is room for somebody new), template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
 
 create function sendonce.check_page(_limit integer)
 returns void

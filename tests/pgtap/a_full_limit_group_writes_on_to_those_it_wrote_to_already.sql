@@ -1,6 +1,6 @@
 -- The provider's cap is on distinct people: who was written to within the day takes no more of it.
 begin;
-select plan(18);
+select plan(20);
 
 select core.set_clock();
 select core.organization() as organization
@@ -14,6 +14,8 @@ select core.campaign(:'account', :'template', 3) as first
 select core.hand_out(:'first') as claim
 \gset
 select core.result(core.entry(:'first', n), 'accepted') from generate_series(1, 3) n;
+select sendonce.now() + interval '24 hours' as room
+\gset
 
 -- The people of the second begin with three strangers.
 select core.campaign(:'account', :'template', 0, false) as second
@@ -38,6 +40,7 @@ select core.claim(:'second', 100) as claim
 select is(pg_temp.written_to(:'second'), array[core.person(1), core.person(2)], 'those it wrote to already are given out, the others are not');
 select is(core.state(core.entry(:'second', 3)), 'skipped', 'nor is who is suppressed');
 select is(jsonb_array_length(core.dispatch(:claim) -> 'dispatched'), 2, 'and may go');
+select is((campaign_progress(:'second') ->> 'limit_group_full_until')::timestamptz, :'room'::timestamptz, 'the campaign says until when the group is full');
 -- One is sent, the other comes back for a while.
 select core.result(core.entry(:'second', 1), 'accepted');
 select core.result(core.entry(:'second', 2), 'rejected', '{"code": "131056"}');
@@ -64,6 +67,7 @@ select core.result(:known, 'accepted');
 select upsert_account(
     :'organization', 'whatsapp', a.sender, a.name, '{"daily_recipients": 4}'
 ) from provider_accounts a where a.id = :'account';
+select is(campaign_progress(:'second') ->> 'limit_group_full_until', null, 'with a higher cap there is room');
 select core.hand_out(:'first', 1) as claim
 \gset
 select is(core.state(:stranger), 'processing', 'with more room the stranger is written to');

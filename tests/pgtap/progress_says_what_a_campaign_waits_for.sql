@@ -18,7 +18,7 @@ select is(
         "status": "running", "progress": 75.00, "total_contacts": 8, "total_sent": 4, "total_failed": 2, "total_skipped": 0,
         "total_cancelled": 0, "total_unknown": 0, "total_delivered": 1, "total_read": 1, "total_undelivered": 0,
         "settled": 6, "unsettled": 2, "estimated_cost": 0.000000, "actual_cost": 0.000000, "account_paused": null,
-        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "account_rest_reason": null, "next_window_opening": null
+        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "account_rest_reason": null, "limit_group_full_until": null, "next_window_opening": null
     }'::jsonb,
     'the counters of the row, and nothing that holds it up'
 );
