@@ -11,6 +11,7 @@ import pytest
 from sendonce.local.deno import EdgeFunction
 from support.database import Connection, Database, create_database, drop_database
 from support.postgres_source import PostgresSource
+from webhook.intake import Intake
 from webhook.provider import OTHER_SECRET, SECRET, VERIFY_TOKEN, Webhook
 
 # Every call into SQL is written down, and then the real function does its work.
@@ -36,6 +37,15 @@ $$;
 revoke execute on function public.ingest_delivery_reports(text, jsonb) from public;
 grant execute on function public.ingest_delivery_reports(text, jsonb) to sendonce_worker;
 """
+
+
+# What the function logs when something went wrong that no sender should be able to bring about.
+_FAULTS = {
+    "request_failed",
+    "reports_not_stored",
+    "post_not_acknowledged",
+    "background_task_failed",
+}
 
 
 @dataclass(frozen=True)
@@ -151,3 +161,44 @@ def own_handed_over(connection: Connection) -> HandedOver:
 def own_running(database: Database, own_handed_over: HandedOver, start: Start) -> Running:
     """The edge function over the test's own database, entered with the least privilege."""
     return start(database.worker_url)
+
+
+# For fuzzing: the real function over the real schema, without the spy, kept for the whole run.
+
+
+@pytest.fixture(scope="session")
+def fuzzed_database(postgres: PostgresSource, _template: str) -> Iterator[Database]:
+    """A database that all fuzzing shares: each test leaves it in order."""
+    database = create_database(
+        postgres.url, _template.replace("template", "fuzzed"), template=_template
+    )
+    try:
+        yield database
+    finally:
+        drop_database(postgres.url, database.name)
+
+
+@pytest.fixture(scope="session")
+def fuzzed(fuzzed_database: Database) -> Iterator[Running]:
+    """The edge function that all fuzzing shares."""
+    with _starter() as start_over:
+        yield start_over(fuzzed_database.worker_url)
+
+
+@pytest.fixture(scope="session")
+def _intake(fuzzed: Running, fuzzed_database: Database) -> Iterator[Intake]:
+    with fuzzed_database.connect() as connection:
+        yield Intake(fuzzed.webhook, connection)
+
+
+@pytest.fixture
+def intake(_intake: Intake, fuzzed: Running) -> Iterator[Intake]:
+    """Function and database; afterwards both must be as sound as before."""
+    _intake.look()
+    lines_before = len(fuzzed.output.splitlines())
+    yield _intake
+    entry = _intake.entry()
+    _intake.expect_delivered(_intake.webhook.post(_intake.good_post(entry)), [entry])
+    assert _intake.violations() == []
+    printed = [json.loads(line) for line in fuzzed.output.splitlines()[lines_before:]]
+    assert [event for event in printed if event["event"] in _FAULTS] == []
