@@ -23,6 +23,8 @@ COMMANDS = (
     "suppress",
     "queue",
     "unknown",
+    "errors",
+    "discrepancies",
     "check",
     "repair",
     "verify",
