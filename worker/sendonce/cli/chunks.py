@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -31,26 +32,34 @@ _PATIENCE = 5.0
 Item = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Answered:
+    """An answer, and for how many items it is."""
+
+    items: int
+    answer: Row
+
+
 class Asking:
     """A list that the database works at while the next one is made ready."""
 
-    def __init__(self, answers: Iterator[Row]) -> None:
+    def __init__(self, answers: Iterator[Answered]) -> None:
         """Begin to draw the answers, in a thread of its own."""
         self._source = answers
-        self._answers: list[Row] = []
+        self._answers: list[Answered] = []
         self._error: BaseException | None = None
         # A daemon: connecting may outlast everybody's patience.
         self._thread = threading.Thread(target=self._draw, daemon=True)
         self._thread.start()
 
-    def answers(self) -> list[Row]:
-        """Wait for its end; what `call` returns or raises."""
+    def answers(self) -> list[Answered]:
+        """Wait for its end; the answers, or what went wrong."""
         self._thread.join()
         if self._error is not None:
             raise self._error
         return self._answers
 
-    def answers_so_far(self) -> list[Row]:
+    def answers_so_far(self) -> list[Answered]:
         """Those that came, also where it failed: what they tell of is done."""
         self._thread.join(_PATIENCE)
         return self._answers
@@ -97,12 +106,11 @@ class ChunkCaller:
             set_json_loads(functools.partial(json.loads, parse_float=Decimal), self._connection)
         return self._connection
 
-    def call(self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]) -> list[Row]:
-        """The answers for these items, one for each chunk that it took, in their order."""
-        return list(self._answers(ask, items))
-
     def start(self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]) -> Asking:
-        """Begin what `call` does and return at once; one at a time."""
+        """Ask about these items while something else is done; one list at a time.
+
+        There is an answer for each chunk that it took, in their order.
+        """
         return Asking(self._answers(ask, items))
 
     def stop(self) -> None:
@@ -116,7 +124,7 @@ class ChunkCaller:
 
     def _answers(
         self, ask: Callable[[Connection, list[Item]], Row], items: list[Item]
-    ) -> Iterator[Row]:
+    ) -> Iterator[Answered]:
         start = 0
         while start < len(items):
             piece = items[start : start + self.chunk]
@@ -134,7 +142,7 @@ class ChunkCaller:
                 continue
             except psycopg.Error as error:
                 raise CommandError(explanation(error)) from error
-            yield answer
+            yield Answered(len(piece), answer)
             if time.monotonic() - began > _SLOW and len(piece) > 1:
                 self._shrink(len(piece), "the database is slow")
             start += len(piece)

@@ -15,15 +15,15 @@ def say(message: str) -> None:
 
 
 @contextmanager
-def progress(contacts: ContactList) -> Iterator[Callable[[], None]]:
-    """A bar where standard error is a terminal; yields what moves it."""
+def progress(contacts: ContactList) -> Iterator[Callable[[int], None]]:
+    """A bar where standard error is a terminal; yields what moves it to a position."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TimeRemainingColumn
 
     console = output.console(stderr=True)
     if not console.is_terminal:
-        yield lambda: None
+        yield lambda _position: None
         return
     columns = ("Importing", BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("import", total=contacts.total)
-        yield lambda: bar.update(task, completed=contacts.position())
+        yield lambda position: bar.update(task, completed=position)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import typer
 
 from sendonce.cli import list_progress
-from sendonce.cli.chunks import ChunkCaller, Item
+from sendonce.cli.chunks import Answered, Asking, ChunkCaller, Item
 from sendonce.cli.database import Connection, Row
 from sendonce.contacts.numbers import NumberReader
 from sendonce.contacts.records import ContactList, Record
@@ -45,13 +46,35 @@ def stop_told(tally: Tally) -> Iterator[None]:
         raise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A row on its way to the database."""
 
     record: Record
     value: str
     item: Item
+    #: Rows that were read by then, this one included.
+    read: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that goes no further."""
+
+    record: Record
+    value: str
+    reason: str
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """A stretch of the list: the rows for the database, and those that it need not see."""
+
+    waiting: list[Waiting] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    #: Rows that were read by its end, and how far the reading was then.
+    read: int = 0
+    position: int = 0
 
 
 class ListRun:
@@ -79,40 +102,82 @@ class ListRun:
         tally: Tally,
     ) -> None:
         """Ask for every row that has a number; the answers name the rows that they reject."""
-        for waiting, read in self._chunks(contacts):
-            of_row = {one.record.row: one for one in waiting}
-            for answer in self._caller.call(ask, [one.item for one in waiting]):
-                tally.add(answer)
-                for rejected in answer["rejected"]:
-                    one = of_row[rejected["row"]]
-                    self._rejects.add(one.record, one.value, rejected["reason"])
-            tally.rows = read
-            self._rejects.flush()
+        chunk: _Chunk | None = None
+        asking: Asking | None = None
+        with list_progress.progress(contacts) as advance, _frequent_turns():
+            try:
+                for following in self._chunks(contacts):
+                    if chunk is not None and asking is not None:
+                        self._settle(chunk, asking.answers(), tally)
+                        advance(chunk.position)
+                    # Reading goes on while the database works at this one.
+                    chunk = following
+                    asking = self._caller.start(ask, [one.item for one in chunk.waiting])
+                if chunk is not None and asking is not None:
+                    self._settle(chunk, asking.answers(), tally)
+                    advance(chunk.position)
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    self._caller.stop()
+                if chunk is not None and asking is not None and chunk.read > tally.rows:
+                    # What the database did meanwhile is counted all the same.
+                    self._settle(chunk, asking.answers_so_far(), tally)
+                raise
 
-    def _chunks(self, contacts: ContactList) -> Iterator[tuple[list[Waiting], int]]:
-        """Rows with a number, as many as fit in a chunk, and how many rows were read by then."""
-        waiting: list[Waiting] = []
-        read = 0
-        with list_progress.progress(contacts) as advance:
-            for record in contacts.records:
-                read += 1
-                found = self._waiting(record)
-                if found is not None:
-                    waiting.append(found)
-                if len(waiting) >= self._caller.chunk:
-                    yield waiting, read
-                    waiting = []
-                    advance()
-            yield waiting, read
-            advance()
+    def _settle(self, chunk: _Chunk, answers: list[Answered], tally: Tally) -> None:
+        """Count the answers, which may be those to the chunk's beginning only."""
+        of_row = {one.record.row: one for one in chunk.waiting}
+        done = 0
+        rejected = []
+        for answered in answers:
+            done += answered.items
+            tally.add(answered.answer)
+            for refused in answered.answer["rejected"]:
+                one = of_row[refused["row"]]
+                rejected.append(Rejected(one.record, one.value, refused["reason"]))
+        end = chunk.waiting[done] if done < len(chunk.waiting) else None
+        rejected += [
+            one for one in chunk.rejected if end is None or one.record.row < end.record.row
+        ]
+        for one_rejected in sorted(rejected, key=lambda one: one.record.row):
+            self._rejects.add(one_rejected.record, one_rejected.value, one_rejected.reason)
+        tally.rows = chunk.read if end is None else end.read - 1
+        self._rejects.flush()
 
-    def _waiting(self, record: Record) -> Waiting | None:
+    def _chunks(self, contacts: ContactList) -> Iterator[_Chunk]:
+        """The list in stretches of as many rows as a chunk has."""
+        chunk = _Chunk()
+        for read, record in enumerate(contacts.records, start=1):
+            found = self._judged(record, read)
+            if isinstance(found, Waiting):
+                chunk.waiting.append(found)
+            else:
+                chunk.rejected.append(found)
+            if len(chunk.waiting) + len(chunk.rejected) >= self._caller.chunk:
+                chunk.read, chunk.position = read, contacts.position()
+                yield chunk
+                chunk = _Chunk(read=read)
+        if chunk.waiting or chunk.rejected:
+            chunk.read += len(chunk.waiting) + len(chunk.rejected)
+            chunk.position = contacts.position()
+            yield chunk
+
+    def _judged(self, record: Record, read: int) -> Waiting | Rejected:
         value = record.values[self._recipient].strip()
         if record.problem is not None:
-            self._rejects.add(record, value, record.problem)
-            return None
+            return Rejected(record, value, record.problem)
         number, problem = self._reader.read(value)
         if number is None:
-            self._rejects.add(record, value, problem or "not a phone number")
-            return None
-        return Waiting(record, value, self._item(record, number))
+            return Rejected(record, value, problem or "not a phone number")
+        return Waiting(record, value, self._item(record, number), read)
+
+
+@contextmanager
+def _frequent_turns() -> Iterator[None]:
+    """Let the thread that speaks with the database have its turn sooner than after 5 ms."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)

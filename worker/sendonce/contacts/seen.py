@@ -14,7 +14,10 @@ class SeenNumbers:
     def __enter__(self) -> SeenNumbers:
         self._directory = tempfile.TemporaryDirectory(prefix="sendonce-import-")
         self._database = sqlite3.connect(
-            Path(self._directory.name) / "seen.sqlite", isolation_level=None
+            Path(self._directory.name) / "seen.sqlite",
+            isolation_level=None,
+            # Made here, asked by the thread that speaks with PostgreSQL; never two at once.
+            check_same_thread=False,
         )
         # Nobody needs it after a crash.
         self._database.execute("pragma journal_mode = off")
