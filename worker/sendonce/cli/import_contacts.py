@@ -10,7 +10,7 @@ import typer
 
 from sendonce.cli import choose, list_options, list_progress, list_result, output
 from sendonce.cli.chunks import ChunkCaller, Item
-from sendonce.cli.database import Connection, Row, Url, call
+from sendonce.cli.database import Connection, Row, Url, call, translated_errors
 from sendonce.cli.list_columns import columns
 from sendonce.cli.list_run import ListRun, stop_told
 from sendonce.contacts.mapping import ColumnMapping, Wishes, parsed_variables, variables_of
@@ -87,7 +87,8 @@ def import_contacts(
             sheet=sheet,
         ) as contacts,
     ):
-        chosen, template = _campaign_and_template(caller.connection(), campaign)
+        with translated_errors():
+            chosen, template = _campaign_and_template(caller.connection(), campaign)
         mapping = columns(contacts, template["variables"], wishes)
         counts = Counts()
         # A dry run leaves nothing behind that was not asked for.
