@@ -82,7 +82,8 @@ def test_the_view_follows_a_real_campaign_to_its_end(
         "insert into public.rates (provider, category, rate, charge_on)"
         " values ('whatsapp', 'UTILITY', 0.25, 'accepted')"
     )
-    campaign = start_campaign(connection, 200, account_options={"maximum_rate": 40})
+    # Enough for fifteen seconds: on a busy machine the view takes its time to begin.
+    campaign = start_campaign(connection, 600, account_options={"maximum_rate": 40})
     simulator.control.set_faults(errors={"131026": 0.1, "135000": 0.1})
     with (
         workers_for(database, simulator.graph_url) as workers,
@@ -99,10 +100,10 @@ def test_the_view_follows_a_real_campaign_to_its_end(
         call(connection, "pause_campaign", campaign.campaign_id, "a look at it")
         wait_until(lambda: campaign.claims() == 0, "nothing in hand")
         progress = call(connection, "campaign_progress", campaign.campaign_id)
-        assert 0 < progress["settled"] < 200
+        assert 0 < progress["settled"] < 600
         still = terminal.wait_for(
             lambda screen: (
-                f"{progress['settled']} of 200" in screen
+                f"{progress['settled']} of 600" in screen
                 and sum(failed_by_code(screen).values()) == progress["total_failed"]
             )
         )
