@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from acceptance.abc_support import make_simulator
+from acceptance.abc_support import APP
 from bad_days.support import Stage
+from sendonce.local.ports import free_port
 from sendonce.simulator.process import SimulatorProcess
 from support.database import Connection, Database
 from worker.support import Workers, workers_for
 
+# An outage at real time takes minutes; `make soak` says how many.
+collect_ignore = [] if os.environ.get("SENDONCE_SOAK_MINUTES") else ["test_soak.py"]
+
 
 @pytest.fixture(scope="session")
-def _simulator() -> Iterator[SimulatorProcess]:
-    with make_simulator() as simulator:
+def ledger_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the provider did, also before it was stopped and started again."""
+    return tmp_path_factory.mktemp("simulator") / "ledger"
+
+
+@pytest.fixture(scope="session")
+def _simulator(ledger_file: Path) -> Iterator[SimulatorProcess]:
+    # On one port, so that workers find it again after it was away.
+    with SimulatorProcess(
+        app=APP,
+        port=free_port(),
+        ledger_file=ledger_file,
+        webhook_retry_first=0.05,
+        webhook_retry_longest=0.5,
+    ) as simulator:
         yield simulator
         # Whatever the tests did to it, it was prepared for.
         assert "Traceback" not in simulator.log()

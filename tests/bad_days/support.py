@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final
 
 from psycopg import sql
@@ -15,8 +16,8 @@ from support.database import Connection
 
 __all__ = ["APP", "Campaign", "Stage", "call", "fast_clock", "one", "people", "rule", "webhook"]
 
-#: The number of a simulated sender; others are made from it.
-FIRST_SENDER: Final = 106500000000001
+# A sender belongs to one account, also where several stages share a database.
+_senders = count(106500000000001)
 
 
 def people(count: int, *, start: int = 0) -> list[str]:
@@ -117,20 +118,18 @@ class Stage:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.organization: str = str(call(connection, "create_organization", "Bad days"))
-        self._senders = 0
         self._campaigns = 0
 
     def account(self, **options: Any) -> str:
         """A new sender; without a rate unless `maximum_rate` is given."""
-        number = self._senders
-        self._senders += 1
+        sender = str(next(_senders))
         made = call(
             self.connection,
             "upsert_account",
             self.organization,
             "whatsapp",
-            str(FIRST_SENDER + number),
-            f"Sender {number}",
+            sender,
+            f"Sender {sender}",
             {"app": APP, "maximum_rate": None} | options,
         )
         return str(made)
@@ -207,17 +206,18 @@ class Stage:
     def discrepancies(self, kind: str) -> list[dict[str, Any]]:
         """What is listed for a person to look at."""
         rows = self.connection.execute(
-            "select to_jsonb(d) from public.discrepancies d where d.kind = %s"
-            " order by d.fingerprint",
-            [kind],
+            "select to_jsonb(d) from public.discrepancies d where d.organization_id = %s"
+            " and d.kind = %s order by d.fingerprint",
+            [self.organization, kind],
         ).fetchall()
         return [row for (row,) in rows]
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """What the log has of one kind, in order."""
+        """What the organization's log has of one kind, in order."""
         rows = self.connection.execute(
-            "select to_jsonb(e) from public.campaign_events e where e.event = %s order by e.id",
-            [event],
+            "select to_jsonb(e) from public.campaign_events e"
+            " where e.organization_id = %s and e.event = %s order by e.id",
+            [self.organization, event],
         ).fetchall()
         return [row for (row,) in rows]
 

@@ -1,0 +1,169 @@
+"""An outage of minutes: the account rests, says so, and goes on by itself; nobody gets it twice.
+
+Minutes pass in seconds, because the database's clock runs faster here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from bad_days.support import FAST_ACCOUNT, Campaign, Stage, accepted, fast_clock, people
+from sendonce.simulator.process import SimulatorProcess
+from support.database import Connection, create_database, drop_database
+from support.postgres_source import PostgresSource
+from worker.support import wait_until, workers_for
+
+#: The database's seconds in one of ours.
+SPEED: Final = 60
+CONTACTS: Final = 140
+#: Messages a second, by each worker's own clock.
+RATE: Final = 75
+WORKERS: Final = 2
+#: Requests in flight at a time, of each worker.
+CONCURRENCY: Final = 12
+
+
+@pytest.fixture(scope="module")
+def fast_connection(
+    postgres: PostgresSource, _template: str, _simulator: SimulatorProcess
+) -> Iterator[Connection]:
+    """A database whose minutes pass in a second, and two workers that serve all its accounts."""
+    database = create_database(
+        postgres.url, _template.replace("template", "outages"), template=_template
+    )
+    try:
+        with (
+            database.connect() as connection,
+            fast_clock(connection, SPEED),
+            workers_for(database, _simulator.graph_url) as workers,
+        ):
+            for number in range(WORKERS):
+                workers.start(
+                    SENDONCE_WORKER_NAME=f"worker-{number}",
+                    SENDONCE_CONCURRENCY=str(CONCURRENCY),
+                    SENDONCE_REQUEST_TIMEOUT="0.5",
+                )
+            yield connection
+    finally:
+        drop_database(postgres.url, database.name)
+
+
+@pytest.fixture
+def stage(fast_connection: Connection) -> Stage:
+    """An organization of this test's own in it."""
+    return Stage(fast_connection)
+
+
+def under_way(stage: Stage) -> Campaign:
+    """A campaign of which the workers have sent a part."""
+    account = stage.account(maximum_rate=RATE, **FAST_ACCOUNT)
+    campaign = stage.campaign(people(CONTACTS), account=account, template=stage.template())
+    wait_until(lambda: campaign.count("sent") >= CONTACTS / 5, "a part has gone out")
+    return campaign
+
+
+def rests(stage: Stage) -> list[dict[str, Any]]:
+    """The rests that the log tells of."""
+    return stage.events("account.rests")
+
+
+def seconds_of(rest: dict[str, Any]) -> int:
+    """How long a rest was to last."""
+    lasts = datetime.fromisoformat(rest["detail"]["until"]) - datetime.fromisoformat(rest["at"])
+    return round(lasts / timedelta(seconds=1))
+
+
+def assert_it_rests_visibly(stage: Stage, campaign: Campaign) -> None:
+    """Whoever looks sees that it rests, until when, and why."""
+    told = rests(stage)
+    progress = campaign.progress
+    assert (progress["status"], progress["account_paused"]) == ("running", None)
+    assert progress["account_resting_until"] == told[-1]["detail"]["until"]
+    assert progress["account_rest_reason"] == told[-1]["detail"]["reason"]
+    assert "outcomes in a row told nothing, the last: " in progress["account_rest_reason"]
+    assert [seconds_of(rest) for rest in told] == [30, 60, 120]
+    assert {rest["account_id"] for rest in told} == {campaign.account}
+
+
+def assert_few_are_unknown(stage: Stage, campaign: Campaign) -> set[str]:
+    """What was in flight when it began, and the probes, may be unknown; nobody else."""
+    entries = campaign.entries()
+    unknown = {who for who, row in entries.items() if row["status"] != "sent"}
+    assert {entries[who]["error_class"] for who in unknown} <= {"outcome_unknown"}
+    # Another round may have started until the first had come back without an answer.
+    in_flight = WORKERS * CONCURRENCY
+    assert len(unknown) <= 2 * in_flight + len(rests(stage)) - 1
+    # That is far less than what was still to be sent.
+    assert 3 * in_flight < CONTACTS * 4 / 5
+    return unknown
+
+
+@pytest.mark.parametrize("mode", ["unavailable", "provider_error", "cut", "silence"])
+def test_after_an_outage_of_minutes_everything_goes_out_once(
+    mode: str, stage: Stage, simulator: SimulatorProcess
+) -> None:
+    """Nobody has to get up: the account rests, probes ever more seldom, and goes on."""
+    campaign = under_way(stage)
+    simulator.control.start_outage(mode)
+    # Two probes have found that it lasts.
+    wait_until(lambda: len(rests(stage)) >= 3, "the account rests for the third time")
+    assert_it_rests_visibly(stage, campaign)
+    simulator.control.end_outage()
+    wait_until(lambda: campaign.is_completed, "the campaign completes by itself")
+
+    unknown = assert_few_are_unknown(stage, campaign)
+    if mode == "provider_error":
+        # The provider said no, so that nothing is unknown, and nobody used up his tries.
+        assert unknown == set()
+    others = set(people(CONTACTS)) - unknown
+    assert accepted(simulator, campaign.id) == dict.fromkeys(others, 1)
+    assert campaign.progress["account_resting_until"] is None
+
+    # The rest goes out when a person says so by name.
+    campaign.retry_failed(["outcome_unknown"])
+    wait_until(lambda: campaign.is_completed, "what was unknown goes out")
+    assert accepted(simulator, campaign.id) == dict.fromkeys(people(CONTACTS), 1)
+    stage.assert_sound()
+
+
+def test_a_provider_that_cannot_be_reached_costs_no_contact_anything(
+    stage: Stage, simulator: SimulatorProcess, ledger_file: Path
+) -> None:
+    """Where no connection was made nothing is unknown, and no try is used."""
+    campaign = under_way(stage)
+    simulator.stop()
+    try:
+        wait_until(lambda: len(rests(stage)) >= 3, "the account rests for the third time")
+        assert_it_rests_visibly(stage, campaign)
+    finally:
+        simulator.start()
+    wait_until(lambda: campaign.is_completed, "the campaign completes by itself")
+
+    entries = campaign.entries()
+    # Only what was written when it went may be unknown.
+    unknown = {who for who, row in entries.items() if row["status"] != "sent"}
+    assert len(unknown) <= WORKERS * CONCURRENCY
+    assert {row["tries"] for row in entries.values()} == {0}
+    got_it = written_down(ledger_file, campaign)
+    assert set(got_it.values()) == {1}
+    assert set(entries) - unknown <= set(got_it)
+    stage.assert_sound()
+
+
+def written_down(ledger_file: Path, campaign: Campaign) -> Counter[str]:
+    """How many messages the provider accepted for whom, over all its lives."""
+    lines = map(json.loads, ledger_file.read_text(encoding="utf-8").splitlines())
+    return Counter(
+        line["recipient"]
+        for line in lines
+        if line["event"] == "request"
+        and line["outcome"] == "accepted"
+        and line["campaign"] == campaign.id
+    )
