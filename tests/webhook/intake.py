@@ -208,9 +208,8 @@ class Intake:
         now: Snapshot = {(row[0], row[1]): row[2:] for row in rows}
         before = getattr(self, "_seen", now)
         self._seen = now
-        return {
-            place for place in now.keys() | before.keys() if now.get(place) != before.get(place)
-        }
+        places = now.keys() | before.keys()
+        return {place for place in places if now.get(place) != before.get(place)}
 
     def entry(self) -> Entry:
         """Return a message of the first account whose report is due."""

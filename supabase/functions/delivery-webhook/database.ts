@@ -3,7 +3,8 @@
  *
  * A POST waits until one of a few lanes is free; what waits together then goes in one call, because
  * most POSTs carry one status and a commit costs the same for a hundred. Under light load nothing
- * waits and every POST is a call of its own. A POST is never split: all of it is in one transaction.
+ * waits and every POST is a call of its own. A POST is split only where it has more reports than any
+ * of the provider's: otherwise all of it is in one transaction.
  *
  * Each lane is a client of its own with one connection. After any failure the lane gets a new client:
  * a connection that failed once is never trusted again, and a restarted database is found by the very
@@ -39,10 +40,16 @@ const LANES = 2;
 /** POSTs are put together up to so many reports. A larger POST goes by itself. */
 const REPORTS_PER_CALL = 250;
 
+/**
+ * A POST of more reports than this takes several calls, one after the other. The provider's 3 MB hold
+ * fewer; what has more shall neither hold a lane for long nor fail at the deadline for ever.
+ */
+const REPORTS_PER_TRANSACTION = 10_000;
+
 /** In seconds. The start of TLS and the login count, too. */
 const CONNECT_TIMEOUT = 2;
 
-/** How long a POST waits for its commit, in milliseconds: for a lane, connecting, running. */
+/** How long a POST waits for a commit, in milliseconds: for a lane, connecting, running. */
 const DEADLINE = 5_000;
 
 /** Connections unused for so long are closed, before a firewall forgets them silently. In seconds. */
@@ -105,12 +112,21 @@ export class Database {
   }
 
   /**
-   * Hands the reports of one POST over. Returns once they are committed.
+   * Hands the reports of one POST over. Returns once they are committed. After an error a part may be:
+   * the provider repeats the whole, and what is there already changes nothing.
    *
    * @throws DeadlineExceeded after 5 seconds.
    * @throws Error with a `code` if the database refused or could not be reached.
    */
   async ingest(provider: string, reports: DeliveryReport[]): Promise<void> {
+    for (let start = 0; start < reports.length; start += REPORTS_PER_TRANSACTION) {
+      const part = reports.slice(start, start + REPORTS_PER_TRANSACTION);
+      await this.#ingestTogether(provider, part);
+    }
+  }
+
+  /** Hands reports over that are stored all or none. */
+  async #ingestTogether(provider: string, reports: DeliveryReport[]): Promise<void> {
     const deadline = performance.now() + DEADLINE;
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {

@@ -9,7 +9,7 @@ import { describe, log, masked } from "./log.ts";
 import { appSecret, appSecretName, isAppName, verifyToken, verifyTokenName } from "./settings.ts";
 import { isSignedBy, signatureOf } from "./signature.ts";
 import { challengeOf } from "./subscription.ts";
-import { type Envelope, readEnvelope } from "./whatsapp.ts";
+import { type Envelope, readEnvelope, STATUS_LIMIT } from "./whatsapp.ts";
 
 /** Supabase hands the path over without `/functions/v1`; some proxies leave it in. */
 const BASE = /^(?:\/functions\/v1)?\/delivery-webhook(?=\/|$)/;
@@ -33,6 +33,8 @@ export function createHandler(database: Database | null): (request: Request) => 
 }
 
 async function route(request: Request, database: Database | null): Promise<Response> {
+  // The `Host` header is part of it, and anybody may write there what makes no URL.
+  if (!URL.canParse(request.url)) return answer(400, { error: "path and host make no URL" });
   const url = new URL(request.url);
   const base = BASE.exec(url.pathname)?.[0];
   if (base === undefined) return answer(404, { error: "no such path" });
@@ -103,6 +105,10 @@ async function takeReports(
   if (envelope === null) {
     log("error", "body_unreadable", { app, bytes: body.byteLength });
     return answer(400, { error: "the body is not a JSON object with a list of entries" });
+  }
+  if (envelope.excess > 0) {
+    log("error", "too_many_statuses", { app, bytes: body.byteLength, excess: envelope.excess });
+    return answer(413, { error: `a body may have up to ${STATUS_LIMIT} statuses` });
   }
   const seen = {
     statuses: envelope.reports.length,

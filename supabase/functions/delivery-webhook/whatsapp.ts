@@ -32,11 +32,20 @@ export interface Envelope {
   reports: DeliveryReport[];
   /** How many changes were about something else (incoming messages, template updates), by field. */
   otherChanges: Map<string, number>;
+  /** How many statuses there were beyond the limit: then none of them is to be handed over. */
+  excess: number;
   /** Parts that are not what their place in the envelope asks for, so that no status could be found. */
   unreadable: string[];
 }
 
 type JsonObject = Record<string, unknown>;
+
+/**
+ * So many statuses a POST may have. One with an id and our reference takes more than 100 bytes, so
+ * the provider's 3 MB hold a third of this at most; but two bytes are enough for a status of which
+ * nothing fits, and each becomes a report and a row.
+ */
+export const STATUS_LIMIT = 100_000;
 
 /** Statuses of other products (`page`, `instagram`) sent to the same URL are none of ours. */
 const WHATSAPP = "whatsapp_business_account";
@@ -45,10 +54,16 @@ const WHATSAPP = "whatsapp_business_account";
 export function readEnvelope(app: string, document: unknown): Envelope | null {
   if (!isObject(document) || !Array.isArray(document["entry"])) return null;
 
-  const envelope: Envelope = { reports: [], otherChanges: new Map(), unreadable: [] };
+  const envelope: Envelope = {
+    reports: [],
+    otherChanges: new Map(),
+    excess: 0,
+    unreadable: [],
+  };
   const product = document["object"];
-  if (product !== undefined && product !== WHATSAPP) {
-    pass(envelope, asText(product) ?? "null");
+  // Only a name names another product. What is no name may stand over statuses of ours.
+  if (typeof product === "string" && product !== "" && product !== WHATSAPP) {
+    pass(envelope, product);
     return envelope;
   }
 
@@ -75,7 +90,11 @@ function readChange(app: string, change: unknown, envelope: Envelope): void {
   const metadata = value["metadata"];
   const sender = isObject(metadata) ? asText(metadata["phone_number_id"]) : null;
   for (const status of listed(value["statuses"])) {
-    envelope.reports.push(toReport(app, sender, status));
+    if (envelope.reports.length < STATUS_LIMIT) {
+      envelope.reports.push(toReport(app, sender, status));
+    } else {
+      envelope.excess++;
+    }
   }
 }
 
