@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
 from acceptance.abc_support import Campaign, Stage, accepted, call
 from cli.terminal import Terminal
+from sendonce.cli import campaign_waits
+from sendonce.cli.database import call as call_as
 from sendonce.cli.main import app
 from support.database import Connection, Database
 
@@ -149,3 +153,16 @@ def test_outcomes_that_are_unknown_and_next_tries_are_waited_for(
 def test_what_has_ended_or_not_begun_waits_for_nothing(database: Database, stage: Stage) -> None:
     for campaign in (stage.campaign(1, start=False), stage.campaign(0, name="Empty")):
         assert "held up" not in status(database, campaign.id)
+
+
+def test_somebody_who_may_not_read_workers_is_told_the_rest(
+    database: Database, stage: Stage
+) -> None:
+    campaign = stage.campaign(1)
+    user = uuid4()
+    call(stage.connection, "set_member", stage.organization, str(user), "viewer")
+    with database.as_member(user) as connection:
+        connection.row_factory = dict_row
+        seen = call_as(connection, "campaign_progress", _campaign_id=campaign.id)
+        assert seen["unsettled"] == 1
+        assert campaign_waits.waits(connection, seen) == []
