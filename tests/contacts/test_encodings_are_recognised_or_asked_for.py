@@ -62,6 +62,8 @@ def test_latin_1_reads_as_its_windows_relative(name: str) -> None:
         ("山田太郎", "shift_jis"),
         ("王伟", "gb18030"),
         ("Müller", "cp437"),
+        ("Żaneta", "cp1250"),
+        ("Müller", "mac_roman"),
     ],
 )
 @pytest.mark.parametrize("times", [1, 50])

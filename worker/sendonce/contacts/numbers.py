@@ -30,6 +30,8 @@ class Strictness(StrEnum):
 _PUNCTUATION = re.compile(
     r"[\s()\[\]./\-\u00a0\u00ad\u200b-\u200f\u2010-\u2015\u202a-\u202e\u2060\ufeff]+"
 )
+#: As most lists have them all: nothing to clean, and a million of them to read.
+_PLAIN = re.compile(r"\+[0-9]{4,15}")
 #: What programs put around a number so that it stays text: '0171…, ="0171…", tel:0171….
 _WRAPPING = re.compile(r"^(?:[\s'`\u2018\u2019\"=]|tel:)+|[\s'`\u2018\u2019\"]+$", re.IGNORECASE)
 _EXPONENT = re.compile(r"\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+")
@@ -76,6 +78,8 @@ class NumberReader:
 
     def read(self, given: str) -> tuple[str | None, str | None]:
         """The number in E.164 and None, or None and the reason why there is none."""
+        if _PLAIN.fullmatch(given):
+            return (given, None) if self._strictness is Strictness.FORM else self._parsed(given)
         bare = _WRAPPING.sub("", given)
         if _EXPONENT.fullmatch(bare):
             return None, "a spreadsheet rounded this number: format the column as text"
