@@ -25,7 +25,11 @@ def columns(contacts: ContactList, expected: Sequence[str], wishes: Wishes) -> C
     checked_first_row(contacts.header)
     draft = drafted(contacts.header, expected, wishes)
     if not draft.is_clear and sys.stdin.isatty() and sys.stderr.isatty():
-        draft = _asked(contacts.header, expected, wishes, draft)
+        try:
+            draft = _asked(contacts.header, expected, wishes, draft)
+        except typer.Abort:
+            # Ctrl-C, or the end of the input, at a question.
+            raise typer.Exit(130) from None
     if not draft.is_clear:
         raise CommandError(refusal(contacts.header, expected, draft))
     return draft.finished()
