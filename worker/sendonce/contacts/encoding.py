@@ -78,11 +78,11 @@ _SMALL = "šžœß-öø-ÿ"
 _LETTER = f"A-Za-z{_CAPITAL}{_SMALL}"
 #: What text of Western Europe does not have: a byte without a character, a control character,
 #: three accented letters in a row, a sign inside a word or at its beginning, such as £ukasz, an
-#: accented capital between small letters.
+#: accented capital inside a word of small letters.
 _NOT_WESTERN = re.compile(
     "\ufffd|[\\x00-\\x08\\x0e-\\x1f]"
     f"|[{_CAPITAL}{_SMALL}]{{3}}"
     f"|[{_LETTER}][¡-©«¬®-³µ¶¹»-¿\u00d7÷“”„‚‘‹›ƒ†‡ˆ\u02dc‰™][{_LETTER}]"  # noqa: RUF001
     f"|(?<!\\w)[¢-©¬®-±³¶¹¼-¾\u00d7÷][a-z{_CAPITAL}{_SMALL}]"
-    f"|[a-z{_SMALL}][{_CAPITAL}][a-z{_SMALL}]"
+    f"|[A-Za-z{_SMALL}][{_CAPITAL}][a-z{_SMALL}]"
 )
