@@ -46,7 +46,8 @@ def told_by(draft: Draft, file: Path, *flags: str) -> dict[str, object]:
 
 def traces(draft: Draft) -> object:
     return draft.connection.execute(
-        "select (select count(*) from public.send_queue), (select count(*) from public.campaign_events),"
+        "select (select count(*) from public.send_queue),"
+        " (select count(*) from public.campaign_events),"
         " (select to_jsonb(c) from public.campaigns c)"
     ).fetchall()
 
