@@ -5,7 +5,9 @@ select plan(8);
 
 select core.set_clock();
 create temporary table truths on commit drop as
-select row_number() over (partition by e.charge_on order by o.order_told, f.first, s.second)::integer as number, e.charge_on, o.order_told, f.first, s.second
+select
+    row_number() over (partition by e.charge_on order by o.order_told, f.first, s.second)::integer as number,
+    e.charge_on, o.order_told, f.first, s.second
 from unnest(array['accepted', 'delivered']) e (charge_on)
 cross join unnest(array['first attempt first', 'second attempt first']) o (order_told)
 cross join unnest(array['nothing', 'rejected', 'not_sent', 'accepted', 'sent', 'failed', 'delivered', 'read']) f (first)
