@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cli.command import PATIENCE, Answer, command, environment, sendonce
+from cli.command import PATIENCE, Answer, command, environment, refusal, sendonce
 from support.database import Connection, Database
 
 SENDER = "106500000000001"
@@ -132,19 +132,17 @@ def test_a_draft_is_made_started_paused_resumed_and_cancelled(world: World) -> N
 
 
 def test_wrong_input_is_one_line(world: World) -> None:
-    for arguments in (
-        ("campaign", "create", "X", "--window", "always"),
-        ("campaign", "start", "nobody"),
-        ("campaign", "start", world.campaign(1, started=False), "--at", "soon"),
-        ("campaign", "entries", "Spring", "--status", "lost"),
-        ("campaign", "entries", "Spring", "--csv", "--json"),
-        ("send", "12345"),
-        ("send", "+99900000001", "nonsense"),
+    world.campaign(1, started=False)
+    for arguments, words in (
+        (("campaign", "create", "X", "--window", "always"), "not like 08:00-20:00"),
+        (("campaign", "start", "nobody"), "`sendonce campaign list`"),
+        (("campaign", "start", "Spring", "--at", "soon"), "ISO 8601"),
+        (("campaign", "entries", "Spring", "--status", "lost"), "one of ready, processing"),
+        (("campaign", "entries", "Spring", "--csv", "--json"), "pass one"),
+        (("send", "12345"), "SO005"),
+        (("send", "+99900000001", "nonsense"), "name=value"),
     ):
-        answer = world.run(*arguments)
-        assert answer.code == 2, (arguments, answer)
-        assert answer.stdout == ""
-        assert len(answer.stderr.splitlines()) == 1, answer
+        assert words in refusal(world.run(*arguments)), arguments
 
 
 def test_a_start_at_a_time_schedules(world: World) -> None:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from acceptance.abc_support import Campaign, Stage, accepted, call, sound
 from cli.command import Answer, refusal, sendonce
+from cli.terminal import Terminal
 from sendonce.cli.main import app
 from support.database import Connection, Database
 
@@ -113,12 +114,12 @@ def test_people_read_the_same_numbers(shop: Shop) -> None:
     assert shown == [
         campaign.id[:8], "Autumn", "running", "88", "%", "8", "5", "2", "0.2750", "USD",
     ]  # fmt: skip
-    lines = {
+    lines = [
         (line.split()[0], line.split()[1])
         for line in shop.run("failures", campaign.id).stdout.splitlines()
         if line.strip().startswith(("failed", "undelivered"))
-    }
-    assert lines == {("failed", "2"), ("undelivered", "1")}
+    ]
+    assert lines == [("failed", "2"), ("undelivered", "1")]
 
 
 def test_what_is_charged_on_delivery_costs_nothing_before(
@@ -259,3 +260,14 @@ def test_a_list_shows_the_newest_and_no_more_than_asked(shop: Shop) -> None:
     made = [shop.stage.campaign(0, name=f"Number {n}", start=False).id for n in range(3)]
     assert [row["id"] for row in shop.json("list", "--limit", "2")] == made[:0:-1]
     assert json.dumps(made[0])[1:9] in shop.run("list").stdout
+
+
+def test_a_list_in_a_narrow_window_breaks_names_and_nothing_else(
+    database: Database, shop: Shop
+) -> None:
+    campaign = shop.stage.campaign(1, name="The long name of a campaign in the autumn")
+    with Terminal("campaign", "list", url=database.url, columns=80, lines=24) as terminal:
+        assert terminal.wait() == 0
+        lines = terminal.screen.text().splitlines()
+    [first] = [line for line in lines if line.startswith(f" {campaign.id[:8]} ")]
+    assert first.split()[-8:] == ["running", "0", "%", "1", "0", "0", "0.00", "USD"]

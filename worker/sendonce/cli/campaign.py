@@ -11,6 +11,7 @@ import typer
 from sendonce.cli import campaign_lists, campaign_view, campaign_watch, choose, output
 from sendonce.cli.campaign_lists import CampaignArgument
 from sendonce.cli.confirm import Yes, confirm
+from sendonce.cli.counted import counted
 from sendonce.cli.database import Connection, Url, call, connected
 from sendonce.errors import CommandError
 
@@ -212,7 +213,8 @@ def clone(
     screen = output.console()
     screen.print(campaign_view.heading(progress))
     screen.print(
-        f"{copied['added']:,} contacts copied, {copied['suppressed']:,} of them suppressed; "
+        f"{counted(copied['added'], 'contact')} copied, "
+        f"{copied['suppressed']:,} of them suppressed; "
         f"{copied['rejected']:,} no longer fit the template."
     )
 
@@ -316,7 +318,10 @@ def retry(
         )
         return
     screen = output.console()
-    screen.print(f"{moved:,} contacts are ready again; the campaign is {progress['status']}.")
+    screen.print(
+        f"{counted(moved, 'contact')} {'is' if moved == 1 else 'are'} ready again; "
+        f"the campaign is {progress['status']}."
+    )
     if left_unknown and not unknown_included:
         screen.print(
             f"{left_unknown:,} with an unknown outcome were left alone, because their messages may "

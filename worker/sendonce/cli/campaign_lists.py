@@ -77,25 +77,27 @@ def list_campaigns(
     if not found:
         screen.print("no campaigns yet: `sendonce campaign create` makes one")
         return
-    screen.print(
-        output.table(
-            ("id", "name", "status", "done", "contacts", "sent", "failed", "cost"),
+    table = output.table(
+        ("id", "name", "status", "done", "contacts", "sent", "failed", "cost"),
+        (
             (
-                (
-                    str(row["id"])[:8],
-                    row["name"],
-                    campaign_view.status_text(row["status"]),
-                    f"{row['progress']:.0f} %",
-                    row["total_contacts"],
-                    row["total_sent"],
-                    row["total_failed"],
-                    output.money(row["actual_cost"], row["currency"]),
-                )
-                for row in found
-            ),
-            right=("done", "contacts", "sent", "failed", "cost"),
-        )
+                str(row["id"])[:8],
+                row["name"],
+                campaign_view.status_text(row["status"]),
+                f"{row['progress']:.0f} %",
+                row["total_contacts"],
+                row["total_sent"],
+                row["total_failed"],
+                output.money(row["actual_cost"], row["currency"]),
+            )
+            for row in found
+        ),
+        right=("done", "contacts", "sent", "failed", "cost"),
     )
+    # Where there is too little room, the name alone takes more lines.
+    for column in table.columns:
+        column.no_wrap = column.header != "name"
+    screen.print(table)
 
 
 def _entries(
