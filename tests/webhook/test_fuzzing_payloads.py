@@ -38,6 +38,8 @@ _REPLACEMENTS: Final[dict[str, Json]] = {
     "an object": {"id": "text", "code": 1, "__proto__": {"status": "read"}, "toString": None},
 }
 
+_TWICE: Final[tuple[Json, ...]] = (None, 7, {})
+
 # Python reads these, and JSON has none of them.
 _NO_JSON: Final = ("NaN", "Infinity", "-Infinity", "undefined", "0x10", "'text'", "01", "+1", "")
 
@@ -141,7 +143,7 @@ def test_a_part_that_is_not_what_it_should_be_loses_no_other_report(
     mutations: list[tuple[str, Json]] = [
         ("drop", None),
         *(("replace", value) for value in _REPLACEMENTS.values()),
-        *((place, value) for place in ("before", "after") for value in (None, 7, {})),
+        *((place, value) for place in ("before", "after") for value in _TWICE),
     ]
     spoilt = [intake.entry() for _ in mutations]
     strange = [

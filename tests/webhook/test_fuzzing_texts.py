@@ -27,7 +27,7 @@ _TELLING: Final = [
     "Z" + "\u0300" * 2000,
     "😀" * 600,
     "\U0001f600" * 599 + "\ud83d",
-    "x" * 200_000,
+    "x" * 50_000,
     "' or 1=1; drop table public.send_queue; --",
     "$1 %s {} ${0} \\u0000 \\",
     '"},{"id":"',
@@ -104,7 +104,12 @@ def test_a_telling_text_in_every_place_at_once_loses_no_other_report(
 
 
 @tries(40)
-@given(ending=st.text(st.characters(exclude_categories=[]), min_size=1, max_size=5))
+@given(
+    ending=st.text(st.characters(exclude_categories=[]), min_size=1, max_size=5).filter(
+        # More digits make a later attempt, which a lost database may have made.
+        lambda ending: not (ending.isascii() and ending.isdigit())
+    )
+)
 @example(ending="\x00")
 @example(ending=" ")
 @example(ending="\n")

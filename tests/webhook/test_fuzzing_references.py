@@ -1,0 +1,183 @@
+"""Which message a report is about: nobody moves another one's, whatever the reference says."""
+
+import random
+from typing import Final
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.fuzzing import tries
+from webhook.intake import SECOND_SENDER, Entry, Intake, Sending, one
+from webhook.provider import (
+    OTHER_APP,
+    OTHER_SECRET,
+    SENDER,
+    Json,
+    change,
+    encoded,
+    envelope,
+    status,
+)
+
+UNKNOWN_SENDER: Final = "999999999999999"
+OTHER_PATH: Final = f"/delivery-webhook/whatsapp/{OTHER_APP}"
+
+
+def _told_of(entry: Entry, *, reference: str | None = None, message_id: str | None = None) -> Json:
+    """Return a report of delivery with another reference, or under another id."""
+    return status(
+        message_id or entry.message_id,
+        status="delivered",
+        biz_opaque_callback_data=entry.reference if reference is None else reference,
+    )
+
+
+def _part(entry: Entry, position: int, value: object) -> str:
+    parts = entry.reference.split(":")
+    parts[position] = str(value)
+    return ":".join(parts)
+
+
+@pytest.mark.parametrize("owner", ["second", "of_other_app", "of_other_tenant"])
+def test_nobody_reports_about_a_message_of_another_account(intake: Intake, owner: str) -> None:
+    sending: Sending = getattr(intake, owner)
+    others = intake.entry_of(sending)
+    own = intake.entry()
+    new_id = f"wamid.{uuid4()}"
+    reports = [
+        # As it is, but from a number that did not send it.
+        _told_of(others),
+        _told_of(others, message_id=new_id),
+        _told_of(others, reference=""),
+        # Its reference on a message of ours, and ours on its.
+        _told_of(own, reference=others.reference),
+        _told_of(others, reference=own.reference),
+        # Its campaign with our entry, and our campaign with its entry.
+        _told_of(own, reference=_part(own, 1, others.campaign_id), message_id=new_id),
+        _told_of(own, reference=_part(own, 2, others.id), message_id=new_id),
+        _told_of(own, reference=_part(own, 1, sending.account), message_id=new_id),
+    ]
+    good = intake.entry()
+    answer = intake.webhook.report(*reports[:4], good.report(), *reports[4:])
+    # Our id under a reference that names nothing here is still our message.
+    intake.expect_delivered(answer, [good], also=own.places)
+    assert intake.delivery(others) is None
+
+
+def test_a_report_signed_by_the_wrong_app_moves_nothing_in_any_account(intake: Intake) -> None:
+    entries = [
+        intake.entry(),
+        intake.entry_of(intake.second),
+        intake.entry_of(intake.of_other_tenant),
+    ]
+    of_the_app = intake.entry_of(intake.of_other_app)
+    body = intake.good_post(*entries, of_the_app)
+    answer = intake.webhook.post(body, path=OTHER_PATH, secret=OTHER_SECRET)
+    intake.expect_delivered(answer, [of_the_app])
+    # Nor does it keep the right one from applying later.
+    intake.expect_delivered(intake.webhook.post(intake.good_post(*entries)), entries)
+
+
+_valid_uuids: Final = st.uuids().map(str)
+_forms: Final = st.one_of(
+    st.builds("so1:{}:{}:{}".format, _valid_uuids, st.integers(0, 10**20), st.integers(0, 10**11)),
+    st.from_regex(r"so[0-9]:[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,11}", fullmatch=True),
+    st.from_regex(r"(so1)?(:[0-9a-fx:-]{0,40}){0,6}", fullmatch=True),
+)
+
+
+@tries(80)
+@given(reference=_forms, has_known_id=st.booleans())
+def test_a_reference_of_valid_form_that_names_nothing_moves_nothing(
+    intake: Intake, reference: str, has_known_id: bool
+) -> None:
+    good, spoilt = intake.entry(), intake.entry()
+    message_id = spoilt.message_id if has_known_id else f"wamid.{uuid4()}"
+    answer = intake.webhook.report(
+        _told_of(spoilt, reference=reference, message_id=message_id), good.report()
+    )
+    # What has a known id is that message, whatever stands in its reference.
+    intake.expect_delivered(answer, [good], also=spoilt.places if has_known_id else ())
+
+
+@tries(80)
+@given(
+    position=st.integers(0, 3),
+    value=st.integers(-1, 10**20) | st.text(max_size=40) | _valid_uuids,
+)
+def test_a_reference_with_one_part_of_another_moves_nothing(
+    intake: Intake, position: int, value: object
+) -> None:
+    entry = intake.entry()
+    reference = _part(entry, position, value)
+    is_a_later_attempt = position == 3 and str(value).isascii() and str(value).isdigit()
+    if is_a_later_attempt:
+        # That of a database that was lost: evidence, not nonsense. Its own test is below.
+        reference = _part(entry, 3, "0")
+    answer = intake.webhook.report(
+        _told_of(entry, reference=reference, message_id=f"wamid.{uuid4()}")
+    )
+    intake.expect_nothing(answer, 200)
+
+
+@pytest.mark.parametrize(
+    "attempt", ["0", "00000000001", "2", "999999999", "9999999999", "-1", "1.0"]
+)
+def test_an_attempt_that_nobody_here_made_never_unmakes_the_one_that_was(
+    intake: Intake, attempt: str
+) -> None:
+    entry = intake.entry()
+    answer = intake.webhook.report(
+        _told_of(entry, reference=_part(entry, 3, attempt), message_id=f"wamid.{uuid4()}")
+    )
+    assert answer.status == 200
+    assert intake.look() <= entry.places
+    kept = one(
+        intake.connection,
+        "select provider_message_id from public.send_queue where id = %s",
+        entry.id,
+    )
+    assert kept == entry.message_id
+    intake.expect_delivered(intake.webhook.report(entry.report()), [entry])
+
+
+@tries(30)
+@given(seed=st.integers(0, 2**32), size=st.integers(2, 14))
+def test_several_accounts_entries_and_changes_in_one_post_all_apply_among_nonsense(
+    intake: Intake, seed: int, size: int
+) -> None:
+    shuffle = random.Random(seed)
+    accounts = [intake.sending, intake.second, intake.of_other_tenant]
+    good = [intake.entry_of(shuffle.choice(accounts)) for _ in range(size)]
+    lost = intake.entry()
+    changes: list[Json] = [change([entry.report()], sender=entry.sender) for entry in good]
+    changes += [
+        None,
+        {"field": "messages", "value": []},
+        change([lost.report()], sender=UNKNOWN_SENDER),
+        change([lost.report()], sender=SECOND_SENDER),
+        change([status("wamid.of.nobody", biz_opaque_callback_data=None)], sender=SENDER),
+        change(None),
+        change({}),
+        change([[], None]),
+    ]
+    shuffle.shuffle(changes)
+    document = envelope()
+    document["entry"] = [7, None, {"id": "1"}]
+    while changes:
+        take = shuffle.randint(1, 4)
+        document["entry"].append({"id": "2", "changes": changes[:take]})
+        changes = changes[take:]
+    intake.expect_delivered(intake.webhook.post(encoded(document)), good)
+    assert intake.delivery(lost) is None
+
+
+@tries(40)
+@given(sender=st.text(max_size=30) | st.integers() | st.none() | st.lists(st.just(SENDER)))
+def test_a_sender_that_nobody_knows_moves_nothing(intake: Intake, sender: Json) -> None:
+    entry = intake.entry()
+    part = change([entry.report()])
+    part["value"]["metadata"]["phone_number_id"] = sender
+    intake.expect_nothing(intake.webhook.post(encoded(envelope(part))), 200)
