@@ -111,6 +111,8 @@ def test_a_number_with_its_code_but_no_plus_is_refused_where_it_is_two_numbers()
     number, problem = GERMANY.read("491713920000")
     assert number is None
     assert problem == "with or without its country code? write + before it, or 0 if without"
+    # Too short to be a number with the code.
+    assert GERMANY.read("4915551") == ("+494915551", None)
     assert GERMANY.read("0491713920000") == ("+49491713920000", None)
 
 
@@ -156,6 +158,7 @@ def test_what_is_no_number_is_refused_with_the_reason(given_as: str, reason: str
 def test_without_a_region_a_number_needs_its_country_code(given_as: str) -> None:
     assert NOWHERE.read(given_as) == (None, "without a country code: pass --region, such as DE")
     assert NOWHERE.read("+491713920000") == ("+491713920000", None)
+    assert NOWHERE.read("\uff0b491713920000") == ("+491713920000", None)
     assert NOWHERE.read("00491713920000") == ("+491713920000", None)
 
 

@@ -121,10 +121,8 @@ class NumberReader:
             return None, "a number with an extension gets no messages"
         if _LETTER.search(text):
             return None, "not a phone number: it has letters in it"
-        if not text.startswith("+") and (meant := self._with_its_code(text, number)) is not number:
-            if meant is None:
-                return None, "with or without its country code? write + before it, or 0 if without"
-            number = meant
+        if not text.startswith("+") and self._may_have_its_code(text, number):
+            return None, "with or without its country code? write + before it, or 0 if without"
         if self._strictness is Strictness.VALID:
             if not library.is_valid_number(number):
                 return None, "no country has given out this number"
@@ -134,22 +132,20 @@ class NumberReader:
                 return None, _LENGTH_PROBLEMS.get(reason, "not a possible number")
         return library.format_number(number, library.PhoneNumberFormat.E164), None
 
-    def _with_its_code(self, text: str, number: PhoneNumber) -> PhoneNumber | None:
-        """The number that is meant, where the text may begin with the region's own country code.
+    def _may_have_its_code(self, text: str, number: PhoneNumber) -> bool:
+        """Whether the text may begin with the region's own country code, without a plus.
 
-        Lists of WhatsApp ids have the code without the plus; read as a national number, that is a
-        number of somebody else. None where both readings are numbers that are given out.
+        Lists of WhatsApp ids have their numbers so. Where that cannot be a national number the
+        library has taken the code away already; else the two readings are two people's numbers.
         """
         library = self._library
         if not text.startswith(str(number.country_code)):
-            return number
+            return False
         try:
             other = library.parse(f"+{text}", None)
         except library.NumberParseException:
-            return number
-        if other == number or not library.is_valid_number(other):
-            return number
-        return None if library.is_valid_number(number) else other
+            return False
+        return bool(other != number and library.is_valid_number(other))
 
 
 def _international_prefix(region: str | None) -> re.Pattern[str] | None:
