@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from acceptance.abc_support import APP
-from bad_days.support import Stage
+from bad_days.support import FAST_CONCURRENCY, FAST_WORKERS, SPEED, Stage, run_clock
 from sendonce.local.ports import free_port
 from sendonce.simulator.process import SimulatorProcess
-from support.database import Connection, Database
+from support.database import Connection, Database, create_database, drop_database
+from support.postgres_source import PostgresSource
 from worker.support import Workers, workers_for
 
 # An outage at real time takes minutes; `make soak` says how many.
@@ -60,3 +61,33 @@ def workers(database: Database, simulator: SimulatorProcess) -> Iterator[Workers
 def stage(connection: Connection) -> Stage:
     """An organization that has nothing yet."""
     return Stage(connection)
+
+
+@pytest.fixture(scope="session")
+def fast_database(
+    postgres: PostgresSource, _template: str, _simulator: SimulatorProcess
+) -> Iterator[Database]:
+    """A database whose minutes pass in a second, and two workers that serve all its accounts."""
+    database = create_database(
+        postgres.url, _template.replace("template", "bad_days"), template=_template
+    )
+    try:
+        with database.connect() as connection:
+            run_clock(connection, SPEED)
+        with workers_for(database, _simulator.graph_url) as workers:
+            for number in range(FAST_WORKERS):
+                workers.start(
+                    SENDONCE_WORKER_NAME=f"worker-{number}",
+                    SENDONCE_CONCURRENCY=str(FAST_CONCURRENCY),
+                    SENDONCE_REQUEST_TIMEOUT="0.5",
+                )
+            yield database
+    finally:
+        drop_database(postgres.url, database.name)
+
+
+@pytest.fixture
+def fast_stage(fast_database: Database) -> Iterator[Stage]:
+    """An organization of this test's own there."""
+    with fast_database.connect() as connection:
+        yield Stage(connection)

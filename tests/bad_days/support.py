@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from acceptance.abc_support import APP, call, one, webhook
 from sendonce.simulator.process import SimulatorProcess
 from support.database import Connection
 
-__all__ = ["APP", "Campaign", "Stage", "call", "fast_clock", "one", "people", "rule", "webhook"]
+__all__ = ["APP", "Campaign", "Stage", "call", "one", "people", "rule", "run_clock", "webhook"]
 
 # A sender belongs to one account, also where several stages share a database.
 _senders = count(106500000000001)
@@ -250,14 +250,15 @@ def assert_each_got_it_once(
     assert accepted(simulator, campaign.id) == dict.fromkeys(recipients, 1)
 
 
-@contextmanager
-def fast_clock(connection: Connection, speed: float) -> Iterator[None]:
-    """Let the database's time run faster from now on; it is as usual again after the block.
+def run_clock(connection: Connection, speed: float, leap: timedelta = timedelta(0)) -> None:
+    """Let the database's time leap, and then run so many times faster than ours.
 
     Only SQL's time: what it tells the worker in seconds (leases, waits) is that much too long. An
     account therefore needs a lease that outlasts the test: `FAST_ACCOUNT` has one.
     """
-    original = one(connection, "select pg_get_functiondef('sendonce.now()'::regprocedure)")
+    ours, theirs = connection.execute(
+        "select clock_timestamp()::text, (sendonce.now() + %s)::text", [leap]
+    ).fetchone() or ("", "")
     connection.execute(
         sql.SQL(
             """
@@ -268,25 +269,25 @@ def fast_clock(connection: Connection, speed: float) -> Iterator[None]:
             set search_path = ''
             as $$
             begin
-                return {since}::timestamptz
-                    + (pg_catalog.clock_timestamp() - {since}::timestamptz) * {speed};
+                return {theirs}::timestamptz
+                    + (pg_catalog.clock_timestamp() - {ours}::timestamptz) * {speed};
             end;
             $$
             """
-        ).format(
-            since=sql.Literal(str(one(connection, "select clock_timestamp()::text"))),
-            speed=sql.Literal(speed),
-        )
+        ).format(ours=sql.Literal(ours), theirs=sql.Literal(theirs), speed=sql.Literal(speed))
     )
-    try:
-        yield
-    finally:
-        connection.execute(original)
 
 
-#: A lease of minutes by a clock that runs sixty times too fast, and a short wait for reports.
+#: The database's seconds in one of ours, where minutes are to pass in seconds.
+SPEED: Final = 60
+
+#: A lease of minutes by a clock that runs so fast, and a short wait for reports.
 FAST_ACCOUNT: Final[Mapping[str, Any]] = {
     "lease": "6 hours",
     "longest_claim": "24 hours",
     "unknown_window": "2 minutes",
 }
+
+#: The workers there, and the requests that each has in flight at a time.
+FAST_WORKERS: Final = 2
+FAST_CONCURRENCY: Final = 12

@@ -7,58 +7,29 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from bad_days.support import FAST_ACCOUNT, Campaign, Stage, accepted, fast_clock, people
+from bad_days.support import (
+    FAST_ACCOUNT,
+    FAST_CONCURRENCY,
+    FAST_WORKERS,
+    Campaign,
+    Stage,
+    accepted,
+    people,
+)
 from sendonce.simulator.process import SimulatorProcess
-from support.database import Connection, create_database, drop_database
-from support.postgres_source import PostgresSource
-from worker.support import wait_until, workers_for
+from worker.support import wait_until
 
-#: The database's seconds in one of ours.
-SPEED: Final = 60
 CONTACTS: Final = 140
 #: Messages a second, by each worker's own clock.
 RATE: Final = 75
-WORKERS: Final = 2
-#: Requests in flight at a time, of each worker.
-CONCURRENCY: Final = 12
-
-
-@pytest.fixture(scope="module")
-def fast_connection(
-    postgres: PostgresSource, _template: str, _simulator: SimulatorProcess
-) -> Iterator[Connection]:
-    """A database whose minutes pass in a second, and two workers that serve all its accounts."""
-    database = create_database(
-        postgres.url, _template.replace("template", "outages"), template=_template
-    )
-    try:
-        with (
-            database.connect() as connection,
-            fast_clock(connection, SPEED),
-            workers_for(database, _simulator.graph_url) as workers,
-        ):
-            for number in range(WORKERS):
-                workers.start(
-                    SENDONCE_WORKER_NAME=f"worker-{number}",
-                    SENDONCE_CONCURRENCY=str(CONCURRENCY),
-                    SENDONCE_REQUEST_TIMEOUT="0.5",
-                )
-            yield connection
-    finally:
-        drop_database(postgres.url, database.name)
-
-
-@pytest.fixture
-def stage(fast_connection: Connection) -> Stage:
-    """An organization of this test's own in it."""
-    return Stage(fast_connection)
+#: Requests in flight at a time.
+IN_FLIGHT: Final = FAST_WORKERS * FAST_CONCURRENCY
 
 
 def under_way(stage: Stage) -> Campaign:
@@ -98,18 +69,18 @@ def assert_few_are_unknown(stage: Stage, campaign: Campaign) -> set[str]:
     unknown = {who for who, row in entries.items() if row["status"] != "sent"}
     assert {entries[who]["error_class"] for who in unknown} <= {"outcome_unknown"}
     # Another round may have started until the first had come back without an answer.
-    in_flight = WORKERS * CONCURRENCY
-    assert len(unknown) <= 2 * in_flight + len(rests(stage)) - 1
+    assert len(unknown) <= 2 * IN_FLIGHT + len(rests(stage)) - 1
     # That is far less than what was still to be sent.
-    assert 3 * in_flight < CONTACTS * 4 / 5
+    assert 3 * IN_FLIGHT < CONTACTS * 4 / 5
     return unknown
 
 
 @pytest.mark.parametrize("mode", ["unavailable", "provider_error", "cut", "silence"])
 def test_after_an_outage_of_minutes_everything_goes_out_once(
-    mode: str, stage: Stage, simulator: SimulatorProcess
+    mode: str, fast_stage: Stage, simulator: SimulatorProcess
 ) -> None:
     """Nobody has to get up: the account rests, probes ever more seldom, and goes on."""
+    stage = fast_stage
     campaign = under_way(stage)
     simulator.control.start_outage(mode)
     # Two probes have found that it lasts.
@@ -134,9 +105,10 @@ def test_after_an_outage_of_minutes_everything_goes_out_once(
 
 
 def test_a_provider_that_cannot_be_reached_costs_no_contact_anything(
-    stage: Stage, simulator: SimulatorProcess, ledger_file: Path
+    fast_stage: Stage, simulator: SimulatorProcess, ledger_file: Path
 ) -> None:
     """Where no connection was made nothing is unknown, and no try is used."""
+    stage = fast_stage
     campaign = under_way(stage)
     simulator.stop()
     try:
@@ -149,7 +121,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_contact_anything(
     entries = campaign.entries()
     # Only what was written when it went may be unknown.
     unknown = {who for who, row in entries.items() if row["status"] != "sent"}
-    assert len(unknown) <= WORKERS * CONCURRENCY
+    assert len(unknown) <= IN_FLIGHT
     assert {row["tries"] for row in entries.values()} == {0}
     got_it = written_down(ledger_file, campaign)
     assert set(got_it.values()) == {1}
