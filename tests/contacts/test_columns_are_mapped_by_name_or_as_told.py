@@ -122,7 +122,7 @@ def test_a_list_without_a_header_is_refused(name: str) -> None:
 
 
 def test_a_name_with_a_few_digits_is_a_name() -> None:
-    checked_first_row(["phone", "name 1", "2024", "column 7", "Q1/2024"])
+    checked_first_row(["phone", "name 1", "2024", "column 7", "Q1/2024", "2024 / 25"])
 
 
 def test_the_flag_of_a_variable_has_a_name_and_a_column() -> None:
