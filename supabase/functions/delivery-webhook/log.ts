@@ -12,7 +12,6 @@ const PHONE_NUMBER = /\d{8,15}/g;
  * JSON leaves these as they are. Some readers end a line at them, and terminals obey them: what a
  * provider wrote could look like an event of ours.
  */
-// deno-lint-ignore no-control-regex
 const UNSEEN = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** `text` with every phone number in it shortened to `55119*****01`. */
