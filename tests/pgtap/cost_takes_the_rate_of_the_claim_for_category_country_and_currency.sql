@@ -2,7 +2,7 @@
 -- the claim, two currencies, two categories and another provider's and another organization's rows. Which
 -- row holds for a message is reckoned apart, by looking at every row for every message.
 begin;
-select plan(14);
+select plan(16);
 
 select core.set_clock('2026-03-02 12:00:00+00');
 select core.organization() as own
@@ -20,7 +20,7 @@ select o.organization, 'whatsapp', c.category, u.currency, p.prefix, v.valid_fro
 from (
     values
     ('shared', '+'), ('shared', '+9'), ('shared', '+99'), ('shared', '+9995'), ('shared', '+99951'), ('shared', '+9995123'),
-    ('own', '+9996'), ('own', '+99967'), ('foreign', '+9995'), ('foreign', '+9996'), ('foreign', '+')
+    ('own', '+9996'), ('own', '+99967'), ('own', '+9997'), ('shared', '+9996'), ('shared', '+99971'), ('foreign', '+9995'), ('foreign', '+9996'), ('foreign', '+')
 ) p (organization, prefix)
 join (values ('shared'), ('own'), ('foreign')) o (organization) using (organization)
 cross join (values ('MARKETING'), ('UTILITY')) c (category)
@@ -70,7 +70,7 @@ $$;
 
 create temporary table numbers on commit drop as
 select n.recipient from unnest(array[
-    '+99951234567', '+99951244567', '+99952000000', '+99940000000', '+99800000000', '+15005550006', '+99967000000', '+99966000000', '+99960000000'
+    '+99951234567', '+99951244567', '+99952000000', '+99940000000', '+99800000000', '+15005550006', '+99967000000', '+99966000000', '+99960000000', '+99971000000'
 ]) n (recipient);
 
 -- A campaign for each category, currency and time; each is claimed at its time.
@@ -98,32 +98,55 @@ select q.id, w.at
 from worlds w
 join send_queue q on q.campaign_id = w.campaign_id
 where q.status = 'processing';
-select is((select count(*) from claimed), 108::bigint, '9 numbers, 3 times, 2 categories, 2 currencies: 108 messages');
+select is((select count(*) from claimed), 120::bigint, '10 numbers, 3 times, 2 categories, 2 currencies: 120 messages');
 
--- All news comes after the last change of prices. Thirds: a result, a report alone, and an unknown outcome
--- that is settled by a report the next day.
-select core.set_clock('2026-03-02 13:10:00+00');
-select core.result(c.entry_id, case c.entry_id % 3 when 0 then 'accepted' when 2 then 'ambiguous' end)
+-- All news comes after the last change of prices, and many at a time, so that each has to find its own price.
+-- A quarter is told by results and then reported, one by reports alone; a quarter is unknown for a day by its
+-- results, and one by the end of its lease, until reports settle it.
+create temporary table ways on commit drop as
+select c.entry_id, (row_number() over (order by q.recipient, c.entry_id)) % 4 as way, q.claim_id, q.campaign_id
 from claimed c
-where c.entry_id % 3 <> 1;
-select core.report(c.entry_id, 'delivered') from claimed c
-where c.entry_id % 3 <> 2;
-select core.set_clock('2026-03-03 13:10:00+00');
+join send_queue q on q.id = c.entry_id;
+create function pg_temp.report_all(_status text, _ways integer [])
+returns void
+language sql
+volatile
+set search_path = ''
+as $$
+    select public.ingest_delivery_reports('whatsapp', jsonb_agg(jsonb_build_object(
+        'app', 'default', 'sender', core.account_column(w.campaign_id, 'sender'), 'provider_message_id', core.wamid(w.entry_id, 1),
+        'status', _status, 'timestamp', floor(extract(epoch from sendonce.now()))::bigint::text,
+        'reference', format('so1:%s:%s:1', w.campaign_id, w.entry_id)
+    ) order by md5(w.entry_id::text)))
+    from pg_temp.ways w
+    where w.way = any (_ways);
+$$;
+select core.set_clock('2026-03-02 13:10:00+00');
+select record_results(w.claim_id, jsonb_agg(jsonb_build_object(
+    'entry_id', w.entry_id, 'attempt', 1, 'outcome', case w.way when 0 then 'accepted' else 'ambiguous' end,
+    'provider_message_id', case w.way when 0 then core.wamid(w.entry_id, 1) end
+) order by md5(w.entry_id::text)))
+from ways w
+where w.way in (0, 2)
+group by w.claim_id;
+select pg_temp.report_all('delivered', array[0, 1]);
+select core.set_clock('2026-03-02 15:00:00+00');
 select expire_claims(1000);
-select core.report(c.entry_id, 'read') from claimed c
-where c.entry_id % 3 = 2;
+select core.set_clock('2026-03-03 15:00:00+00');
+select pg_temp.report_all('read', array[2, 3]);
 
 create temporary view priced as
 select
-    q.recipient, w.category, w.currency, c.at, c.entry_id % 3 as way, m.rate, m.cost,
+    q.recipient, w.category, w.currency, c.at, y.way, m.rate, m.cost,
     pg_temp.reckoned(q.recipient, w.category, w.currency, c.at) as reckoned
 from claimed c
+join ways y on y.entry_id = c.entry_id
 join send_queue q on q.id = c.entry_id
 join worlds w on w.campaign_id = q.campaign_id
 left join messages m on m.entry_id = c.entry_id;
 
 select is_empty(format('select * from priced where way = %s and rate is distinct from reckoned', w.way), w.what)
-from (values (0, 'told by a result, then reported'), (1, 'told by a report alone'), (2, 'unknown for a day')) w (way, what);
+from (values (0, 'told by a result, then reported'), (1, 'told by a report alone'), (2, 'unknown by its result'), (3, 'unknown at the end of its lease')) w (way, what);
 select is_empty('select * from priced where cost is distinct from reckoned', 'each delivered message costs its rate once, whichever event charges it');
 select cmp_ok((select count(distinct rate) from priced), '>', 50::bigint, 'and those are many');
 
@@ -145,7 +168,8 @@ select is(pg_temp.row_of('+99951244567'), 'shared +99951 12:30', 'one digit besi
 select is(pg_temp.row_of('+15005550006'), 'shared + 12:30', 'where no country fits, the row for all');
 select is(pg_temp.row_of('+99967000000', '2026-03-02 11:59:59.999+00'), 'own +9996 always', 'a millisecond before a change the old rate holds');
 select is(pg_temp.row_of('+99966000000', '2026-03-02 12:00:00+00'), 'own +9996 12:00', 'from its first instant on the new one');
-select is(pg_temp.row_of('+99960000000'), 'own +9996 12:30', 'an own row beats the shared one');
+select is(pg_temp.row_of('+99960000000'), 'own +9996 12:30', 'an own row beats the shared one of the same beginning');
+select is(pg_temp.row_of('+99971000000'), 'own +9997 12:30', 'and a shared one of a longer beginning');
 select is_empty('select core.differences(campaign_id) from worlds', 'the numbers are the rows');
 
 select * from finish();

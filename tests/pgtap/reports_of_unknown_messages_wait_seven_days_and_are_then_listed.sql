@@ -1,7 +1,7 @@
 -- A report without a reference waits for the entry that learns its message id, for as long as a provider
 -- goes on telling. Then it is listed, for the account and day, where a person of that organization sees it.
 begin;
-select plan(24);
+select plan(25);
 
 select core.set_clock('2026-03-02 12:00:00+00');
 select core.world(3) as campaign
@@ -84,12 +84,18 @@ select is(core.column_of(core.entry(:'campaign', 1), 'delivery_error_code'), '13
 select is((select s.recipient from suppressions s), core.person(1), 'which now has its effect');
 select expire_claims() from core.advance('2 minutes');
 select is(pg_temp.hours(167), '{"applied": 0, "given_up": 0}', 'the others wait for 6 days and 23 hours');
+select ok(
+    (select max(l.look_at) <= sendonce.now() + interval '6 hours' from sendonce.report_log l
+where l.disposition = 'waiting'),
+    'looked at every six hours by then'
+);
 select core.result(core.entry(:'campaign', 2), 'accepted', '{}', 987654321, 1);
 select is(core.state(core.entry(:'campaign', 2)), 'sent', 'a worker tells a result that it held back all the time');
 select core.advance('57 minutes 57 seconds');
+update sendonce.report_log set look_at = sendonce.now()
+where disposition = 'waiting';
 select is((pg_temp.sweep() ->> 'given_up'), '0', 'a second before the seven days are over none is given up');
 select is((select count(*) from discrepancies), 0::bigint, 'nor listed');
--- Looked at every six hours by then.
 select is((pg_temp.hours(6) ->> 'given_up'), '4', 'within six hours after them all are');
 select is(core.state(core.entry(:'campaign', 2)), 'sent/delivered', 'but the one that became known on the last day was applied');
 
