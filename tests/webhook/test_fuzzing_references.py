@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.database import Connection, Database
+from webhook.conftest import Start
 from webhook.fuzzing import tries
 from webhook.intake import SECOND_SENDER, Entry, Intake, Sending, one
 from webhook.provider import (
@@ -114,7 +116,7 @@ def test_a_reference_with_one_part_of_another_moves_nothing(
     reference = _part(entry, position, value)
     is_a_later_attempt = position == 3 and str(value).isascii() and str(value).isdigit()
     if is_a_later_attempt:
-        # That of a database that was lost: evidence, not nonsense. Its own test is below.
+        # That of a claim that was lost is evidence, not nonsense, and has its own test below.
         reference = _part(entry, 3, "0")
     answer = intake.webhook.report(
         _told_of(entry, reference=reference, message_id=f"wamid.{uuid4()}")
@@ -122,25 +124,40 @@ def test_a_reference_with_one_part_of_another_moves_nothing(
     intake.expect_nothing(answer, 200)
 
 
-@pytest.mark.parametrize(
-    "attempt", ["0", "00000000001", "2", "999999999", "9999999999", "-1", "1.0"]
-)
-def test_an_attempt_that_nobody_here_made_never_unmakes_the_one_that_was(
-    intake: Intake, attempt: str
-) -> None:
+@pytest.mark.parametrize("attempt", ["0", "00000000001", "9999999999", "-1", "1.0", ""])
+def test_an_attempt_that_cannot_be_is_none(intake: Intake, attempt: str) -> None:
     entry = intake.entry()
+    reference = _part(entry, 3, attempt)
     answer = intake.webhook.report(
-        _told_of(entry, reference=_part(entry, 3, attempt), message_id=f"wamid.{uuid4()}")
+        _told_of(entry, reference=reference, message_id=f"wamid.{uuid4()}")
     )
-    assert answer.status == 200
-    assert intake.look() <= entry.places
-    kept = one(
-        intake.connection,
-        "select provider_message_id from public.send_queue where id = %s",
-        entry.id,
-    )
-    assert kept == entry.message_id
-    intake.expect_delivered(intake.webhook.report(entry.report()), [entry])
+    intake.expect_nothing(answer, 200)
+
+
+def test_an_attempt_that_nobody_here_made_is_shown_and_unmakes_none(
+    database: Database, connection: Connection, start: Start
+) -> None:
+    # A database that lost commits in a fail-over never knew of it, so it counts as evidence. In a
+    # database of its own, because verify_invariants shows it for ever.
+    intake = Intake(start(database.worker_url).webhook, connection)
+    for attempt in (2, 999_999_999):
+        entry = intake.entry()
+        reference = _part(entry, 3, attempt)
+        answer = intake.webhook.report(
+            _told_of(entry, reference=reference, message_id=f"wamid.{uuid4()}")
+        )
+        assert answer.status == 200
+        assert intake.look() <= entry.places
+        kept = one(
+            connection,
+            "select provider_message_id from public.send_queue where id = %s",
+            entry.id,
+        )
+        assert kept == entry.message_id
+        assert ("attempt_was_handed_out", entry.id) in {
+            (violation[1], violation[3]) for violation in intake.violations()
+        }
+        intake.expect_delivered(intake.webhook.report(entry.report()), [entry])
 
 
 @tries(30)

@@ -61,10 +61,8 @@ def test_reports_in_any_order_and_number_end_in_the_same_row(
     assert rows[0] == rows[1]
 
 
-@pytest.mark.parametrize("number", [10_000, 30_000])
-def test_a_long_array_of_strangers_is_taken_with_the_good_report_in_it(
-    intake: Intake, number: int
-) -> None:
+def test_a_long_array_of_strangers_is_taken_with_the_good_report_in_it(intake: Intake) -> None:
+    number = 10_000
     good = intake.entry()
     statuses: list[Json] = [{"id": f"wamid.{number}.{n}", "status": "read"} for n in range(number)]
     statuses[number // 2] = good.report()
@@ -73,13 +71,11 @@ def test_a_long_array_of_strangers_is_taken_with_the_good_report_in_it(
     assert intake.logged() == before + number
 
 
-@pytest.mark.parametrize("what", ["0", "{}", "null", '{"id":1}'])
-def test_an_array_at_the_limit_is_taken_with_the_good_report_in_it(
-    intake: Intake, what: str
-) -> None:
+def test_an_array_at_the_limit_is_taken_with_the_good_report_in_it(intake: Intake) -> None:
     good = intake.entry()
+    strange = ["0", "{}", "null", '{"id":1}', '[{"status":"read"}]']
     body = encoded(envelope(change(["@", good.report()])))
-    body = body.replace(b'"@"', ",".join([what] * (STATUS_LIMIT - 1)).encode())
+    body = body.replace(b'"@"', ",".join((strange * STATUS_LIMIT)[: STATUS_LIMIT - 1]).encode())
     before = intake.logged()
     intake.expect_delivered(intake.webhook.post(body), [good])
     assert intake.logged() == before + STATUS_LIMIT
@@ -95,9 +91,9 @@ def test_an_array_beyond_the_limit_is_refused_whole(intake: Intake, number: int)
 
 
 def test_a_long_sender_over_a_long_array_is_not_written_out_for_each(intake: Intake) -> None:
-    # 1 MB in each of 50,000 reports would be 50 GB.
+    # 1 MB in each of 10,000 reports would be 10 GB.
     body = encoded(envelope(change(["@"], sender=SENDER + "9" * 1_000_000)))
-    body = body.replace(b'"@"', ",".join(["{}"] * 50_000).encode())
+    body = body.replace(b'"@"', ",".join(["{}"] * 10_000).encode())
     intake.expect_nothing(intake.webhook.post(body), 200)
 
 
@@ -120,5 +116,5 @@ def test_a_post_in_its_own_time_while_a_long_array_is_taken(intake: Intake) -> N
     with ThreadPoolExecutor(8) as pool:
         large = pool.submit(intake.webhook.report, *long)
         small = [pool.submit(intake.webhook.report, good.report()) for _ in range(20)]
-        assert {post.result().status for post in [*small, large]} == {200}
-    assert intake.delivery(good) == "delivered"
+            assert {post.result().status for post in [*small, large]} == {200}
+    intake.expect_delivered(large.result(), [good])

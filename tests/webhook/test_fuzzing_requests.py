@@ -141,7 +141,8 @@ def test_no_host_and_no_target_bring_the_function_down(intake: Intake, host: byt
 )
 def test_what_is_hardly_a_request_is_refused_or_dropped(intake: Intake, head: bytes) -> None:
     status = _raw(intake.webhook, head)
-    assert status is None or 400 <= status < 500, status
+    # 100 asks for a body that never comes.
+    assert status is None or status == 100 or 400 <= status < 500, status
     assert intake.look() == set()
 
 
