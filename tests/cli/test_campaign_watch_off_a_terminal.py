@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
 from acceptance.abc_support import Stage, call, drift
 from cli.command import PATIENCE, command, environment, refusal, sendonce
+from sendonce.cli import campaign_watch
 from support.database import Connection, Database
 
 
@@ -102,6 +106,21 @@ def test_an_interrupted_script_exits_with_130_and_leaves_the_campaign(
     assert process.returncode == 130
     assert errors == "sendonce: the view has ended, the campaign is left as it is\n"
     assert campaign.numbers("status") == ("running",)
+
+
+def test_an_interrupt_that_got_lost_on_its_way_ends_the_view_at_the_next_look() -> None:
+    def sights() -> Iterator[campaign_watch.Sight]:
+        yield campaign_watch.Sight({}, {})
+        # As in a finalizer, where Python ignores what is raised.
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        yield campaign_watch.Sight({}, {})
+
+    seen = campaign_watch._until_interrupted(sights())
+    next(seen)
+    with pytest.raises(KeyboardInterrupt):
+        next(seen)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_traceback(

@@ -187,8 +187,8 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
     # Before the first look nothing is known, so a database that is away then is an error.
     with connected(url) as connection:
         campaign_id: UUID = choose.campaign(connection, campaign)["id"]
-    seen = _sights(url, campaign_id)
     try:
+        seen = _until_interrupted(_sights(url, campaign_id))
         if as_json:
             status = _print_lines(seen, as_json=True)
         elif sys.stdout.isatty() and not output.console().is_dumb_terminal:
@@ -204,6 +204,27 @@ def watch(campaign: CampaignArgument, url: Url = None, as_json: output.AsJson = 
         raise typer.Exit(141) from None
     if status == "cancelled":
         raise typer.Exit(1)
+
+
+def _until_interrupted(seen: Iterator[Sight]) -> Iterator[Sight]:
+    """What is seen, until Ctrl-C: also one whose KeyboardInterrupt somebody in between lost.
+
+    Python ignores it where it arrives in a finalizer or in a callback, and the view would go on.
+    """
+    interrupted: list[int] = []
+
+    def interrupt(number: int, _frame: object) -> None:
+        interrupted.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        for sight in seen:
+            if interrupted:
+                raise KeyboardInterrupt
+            yield sight
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _sights(url: str | None, campaign_id: UUID) -> Iterator[Sight]:
