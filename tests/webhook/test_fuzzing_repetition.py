@@ -116,5 +116,5 @@ def test_a_post_in_its_own_time_while_a_long_array_is_taken(intake: Intake) -> N
     with ThreadPoolExecutor(8) as pool:
         large = pool.submit(intake.webhook.report, *long)
         small = [pool.submit(intake.webhook.report, good.report()) for _ in range(20)]
-            assert {post.result().status for post in [*small, large]} == {200}
+        assert {post.result().status for post in [*small, large]} == {200}
     intake.expect_delivered(large.result(), [good])
