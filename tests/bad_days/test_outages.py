@@ -63,6 +63,12 @@ def assert_it_rests_visibly(stage: Stage, campaign: Campaign) -> None:
     assert {rest["account_id"] for rest in told} == {campaign.account}
 
 
+def assert_one_probed(stage: Stage) -> None:
+    """Between the second rest and the third the account learned of one outcome."""
+    _, second, third = (rest["detail"]["unsure_in_a_row"] for rest in rests(stage))
+    assert third == second + 1
+
+
 def assert_few_are_unknown(stage: Stage, campaign: Campaign) -> set[str]:
     """What was in flight when it began, and the probes, may be unknown; nobody else."""
     entries = campaign.entries()
@@ -86,6 +92,9 @@ def test_after_an_outage_of_minutes_everything_goes_out_once(
     # Two probes have found that it lasts.
     wait_until(lambda: len(rests(stage)) >= 3, "the account rests for the third time")
     assert_it_rests_visibly(stage, campaign)
+    if mode != "silence":
+        # What was in flight had its answer before the second rest; then one entry probed.
+        assert_one_probed(stage)
     simulator.control.end_outage()
     wait_until(lambda: campaign.is_completed, "the campaign completes by itself")
 
@@ -114,6 +123,7 @@ def test_a_provider_that_cannot_be_reached_costs_no_contact_anything(
     try:
         wait_until(lambda: len(rests(stage)) >= 3, "the account rests for the third time")
         assert_it_rests_visibly(stage, campaign)
+        assert_one_probed(stage)
     finally:
         simulator.start()
     wait_until(lambda: campaign.is_completed, "the campaign completes by itself")
