@@ -15,8 +15,8 @@ from support.database import Database
 from webhook.provider import OTHER_APP, Json, status
 from worker.support import wait_until
 
-#: Where they are and what a delivered message costs there, the whole list and the longest prefix.
-PRICES = {"+": "0.9", "+9994": "0.05", "+99945": "0.07", "+1500": "0.011"}
+#: What a delivered message costs by country, and for each person the price of the longest prefix.
+PRICES = {"+9994": "0.05", "+": "0.9", "+99945": "0.07", "+1500": "0.011"}
 PEOPLE = {
     "+99940000001": "0.05",
     "+99945000001": "0.07",
@@ -229,6 +229,12 @@ def test_a_message_is_charged_once_at_its_countrys_rate_in_any_order_of_reports(
             " values ('whatsapp', 'UTILITY', %s, %s, 'delivered')",
             [prefix, rate],
         )
+    # Dearer in half an hour: nothing of it applies to what was claimed before.
+    world.connection.execute(
+        "insert into public.rates (provider, category, prefix, rate, charge_on, valid_from)"
+        " select provider, category, prefix, 100, 'accepted', sendonce.now() + '30 minutes'"
+        " from public.rates"
+    )
     # One campaign for each order of the four reports.
     orders = list(permutations(("sent", "delivered", "read", "failed")))
     owner = world.call("create_organization", "Acme")
@@ -242,11 +248,6 @@ def test_a_message_is_charged_once_at_its_countrys_rate_in_any_order_of_reports(
     world.worker()
     for campaign in campaigns:
         campaign.wait_for(sent=len(PEOPLE))
-    # Dearer from now on: nothing of it applies to what was claimed before.
-    world.connection.execute(
-        "insert into public.rates (provider, category, prefix, rate, charge_on, valid_from)"
-        " select provider, category, prefix, 100, 'accepted', sendonce.now() from public.rates"
-    )
     world.pass_time("1 hour")
     ids = {
         entry["reference"]: entry["provider_message_id"]
