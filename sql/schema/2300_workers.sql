@@ -28,3 +28,17 @@ end;
 $$;
 
 comment on function sendonce.worker_heartbeat(text, jsonb) is 'Called by workers through public.worker_heartbeat, which documents it.';
+
+create function sendonce.workers_alive()
+returns integer
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    -- Three heartbeats.
+    select count(*)::integer from sendonce.workers w where w.seen_at > sendonce.now() - interval '30 seconds';
+$$;
+
+comment on function sendonce.workers_alive() is
+    'Called by campaign_progress, whose caller may not read the workers. Returns how many workers have told within three heartbeats that they live.';

@@ -105,6 +105,7 @@ begin
         'account_paused', a.pause_reason,
         'account_resting_until', case when a.resting_until > _now then a.resting_until end,
         'account_rest_reason', case when a.resting_until > _now then a.rest_reason end,
+        'workers_alive', sendonce.workers_alive(),
         'limit_group_full_until', case when c.status = 'running' then sendonce.limit_group_full_until(a.limit_group_id, _now) end,
         'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
         'waiting_for_window', c.status = 'running' and opening.at is not null,
@@ -132,7 +133,7 @@ end;
 $$;
 
 comment on function public.campaign_progress(uuid) is
-    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, limit_group_full_until (then there is room for somebody new), template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, workers_alive (by name, within 30 s), limit_group_full_until (then there is room for somebody new), template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
 
 create function sendonce.check_page(_limit integer)
 returns void

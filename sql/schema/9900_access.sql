@@ -108,6 +108,7 @@ values
     ('sendonce.window_is_open(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.next_window_opening(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.limit_group_full_until(uuid, timestamptz)', 'dashboard'),
+    ('sendonce.workers_alive()', 'dashboard'),
     ('sendonce.check_page(integer)', 'dashboard'),
     ('sendonce.handed_out_up_to(uuid)', 'dashboard'),
     ('sendonce.raise_not_found(text, text)', 'dashboard'),

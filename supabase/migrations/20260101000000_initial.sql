@@ -4170,6 +4170,20 @@ $$;
 
 comment on function sendonce.worker_heartbeat(text, jsonb) is 'Called by workers through public.worker_heartbeat, which documents it.';
 
+create function sendonce.workers_alive()
+returns integer
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    -- Three heartbeats.
+    select count(*)::integer from sendonce.workers w where w.seen_at > sendonce.now() - interval '30 seconds';
+$$;
+
+comment on function sendonce.workers_alive() is
+    'Called by campaign_progress, whose caller may not read the workers. Returns how many workers have told within three heartbeats that they live.';
+
 -- 3000_administration.sql ------------------------------------------------------------------------
 
 -- Organizations, members, accounts and templates, as the dashboard sets them up.
@@ -5592,6 +5606,7 @@ begin
         'account_paused', a.pause_reason,
         'account_resting_until', case when a.resting_until > _now then a.resting_until end,
         'account_rest_reason', case when a.resting_until > _now then a.rest_reason end,
+        'workers_alive', sendonce.workers_alive(),
         'limit_group_full_until', case when c.status = 'running' then sendonce.limit_group_full_until(a.limit_group_id, _now) end,
         'template_stopped', case when t.stopped_at is not null then t.stop_reason when t.status <> 'APPROVED' then 'its status is ' || t.status end,
         'waiting_for_window', c.status = 'running' and opening.at is not null,
@@ -5619,7 +5634,7 @@ end;
 $$;
 
 comment on function public.campaign_progress(uuid) is
-    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, limit_group_full_until (then there is room for somebody new), template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
+    'Called by members as often as they like. Returns one object: counters, cost, progress (percent of contacts settled), states and times, and what holds the campaign up: account_paused, account_resting_until, account_rest_reason, workers_alive (by name, within 30 s), limit_group_full_until (then there is room for somebody new), template_stopped, waiting_for_window, next_window_opening. Raises SO004.';
 
 create function sendonce.check_page(_limit integer)
 returns void
@@ -7775,6 +7790,7 @@ values
     ('sendonce.window_is_open(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.next_window_opening(time, time, text, timestamptz)', 'dashboard'),
     ('sendonce.limit_group_full_until(uuid, timestamptz)', 'dashboard'),
+    ('sendonce.workers_alive()', 'dashboard'),
     ('sendonce.check_page(integer)', 'dashboard'),
     ('sendonce.handed_out_up_to(uuid)', 'dashboard'),
     ('sendonce.raise_not_found(text, text)', 'dashboard'),

@@ -119,8 +119,8 @@ def test_a_cap_that_is_reached_is_named(database: Database, stage: Stage) -> Non
         claimed, accepted([entry for entry in claimed["entries"] if entry["entry_id"] in left])
     )
     assert campaign.numbers("sent") == (2,)
-    sentence = "the cap of its limit group Portfolio is reached: 2 recipients within 24 hours"
-    assert f"held up {sentence}" in status(database, campaign.id)
+    sentence = "its limit group has written to as many people as it may within 24 hours"
+    assert f"held up {sentence}: there is room at 20" in status(database, campaign.id)
     assert sentence in status(database, campaign.id, "--json")
 
 
@@ -156,9 +156,7 @@ def test_what_has_ended_or_not_begun_waits_for_nothing(database: Database, stage
         assert "held up" not in status(database, campaign.id)
 
 
-def test_somebody_who_may_not_read_workers_is_told_the_rest(
-    database: Database, stage: Stage
-) -> None:
+def test_a_member_who_may_only_look_is_told_as_well(database: Database, stage: Stage) -> None:
     campaign = stage.campaign(1)
     user = uuid4()
     call(stage.connection, "set_member", stage.organization, str(user), "viewer")
@@ -166,4 +164,6 @@ def test_somebody_who_may_not_read_workers_is_told_the_rest(
         connection.row_factory = dict_row
         seen = call_as(connection, "campaign_progress", _campaign_id=campaign.id)
         assert seen["unsettled"] == 1
-        assert campaign_waits.waits(connection, seen) == []
+        assert campaign_waits.waits(connection, seen) == [
+            "no worker is alive: start `sendonce worker`"
+        ]

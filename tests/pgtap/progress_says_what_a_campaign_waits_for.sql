@@ -1,5 +1,5 @@
 begin;
-select plan(16);
+select plan(18);
 
 select testing.make_organization() as organization \gset
 select testing.make_account(:'organization') as account \gset
@@ -18,7 +18,7 @@ select is(
         "status": "running", "progress": 75.00, "total_contacts": 8, "total_sent": 4, "total_failed": 2, "total_skipped": 0,
         "total_cancelled": 0, "total_unknown": 0, "total_delivered": 1, "total_read": 1, "total_undelivered": 0,
         "settled": 6, "unsettled": 2, "estimated_cost": 0.000000, "actual_cost": 0.000000, "account_paused": null,
-        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "account_rest_reason": null, "limit_group_full_until": null, "next_window_opening": null
+        "account_resting_until": null, "template_stopped": null, "waiting_for_window": false, "account_rest_reason": null, "limit_group_full_until": null, "workers_alive": 0, "next_window_opening": null
     }'::jsonb,
     'the counters of the row, and nothing that holds it up'
 );
@@ -27,6 +27,10 @@ select is(
     'progress is the row''s own'
 );
 
+select public.worker_heartbeat('worker-1');
+select is(public.campaign_progress(:'campaign') ->> 'workers_alive', '1', 'that a worker lives');
+select testing.pass_time('31 seconds');
+select is(public.campaign_progress(:'campaign') ->> 'workers_alive', '0', 'or has not been heard of for three heartbeats');
 select public.pause_campaign(:'campaign', 'the text is wrong');
 select results_eq($$execute progress('pause_reason')$$, array['the text is wrong'], 'why it was paused');
 select public.resume_campaign(:'campaign');
