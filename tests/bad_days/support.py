@@ -134,6 +134,20 @@ class Stage:
         )
         return str(made)
 
+    def set_account(self, account: str, **options: Any) -> None:
+        """Set an account's options anew."""
+        row = self.account_row(account)
+        again = call(
+            self.connection,
+            "upsert_account",
+            self.organization,
+            row["provider"],
+            row["sender"],
+            row["name"],
+            options,
+        )
+        assert str(again) == account
+
     def template(self, name: str = "greeting", **options: Any) -> str:
         """A template, for utility messages unless told otherwise; said again it is updated."""
         made = call(

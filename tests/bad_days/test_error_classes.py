@@ -276,7 +276,8 @@ def test_an_account_error_pauses_the_account_and_burns_no_contact(
     refused = [row for row in simulator.control.ledger(campaign.id) if row["code"] is not None]
     assert {row["code"] for row in refused} == {190}
     # Only what was in flight met it, and what started until its answer was known.
-    assert 1 < len(refused) <= 2 * FAST_WORKERS * FAST_CONCURRENCY
+    in_flight = FAST_WORKERS * FAST_CONCURRENCY
+    assert 1 < len(refused) <= 4 * in_flight
     assert {row["tries"] for row in campaign.entries().values()} == {0}
 
     simulator.control.restore_faults()
@@ -329,10 +330,10 @@ def test_a_template_error_stops_all_campaigns_of_that_template_and_no_other(
     stage = fast_stage
     simulator.control.set_faults(latency_mean=0.05)
     bad = stage.template("bad")
-    contacts = people(60)
+    contacts = people(120)
     one_account = fast_account(stage)
     # By a slow account, so that it is on its way when the template stops.
-    slow = stage.campaign(contacts, account=fast_account(stage, maximum_rate=20), template=bad)
+    slow = stage.campaign(contacts, account=fast_account(stage, maximum_rate=10), template=bad)
     wait_until(lambda: slow.count("sent") >= 3, "the slow campaign is under way")
     simulator.control.set_faults(
         fail_recipients=[rule(TEMPLATE[0], people(1, start=500), attempts=1)]
@@ -372,6 +373,7 @@ def test_a_template_error_stops_all_campaigns_of_that_template_and_no_other(
     assert first.counts() == {"ready": 1}
     assert stage.account_row(one_account)["paused_at"] is None
 
+    stage.set_account(slow.account, maximum_rate=None)
     assert stage.template("bad") == bad
     for code in TEMPLATE:
         stage.template(f"bad_{code}")
@@ -473,7 +475,8 @@ def test_a_throttle_slows_this_account_only_and_uses_no_try(
     wait_until(lambda: steady.is_completed, "the other account is through")
     assert not slowed.is_completed
     row = stage.account_row(slowed.account)
-    assert row["current_rate"] <= 60 / 2 * (1 + JITTER)
+    # Halved, and on its way back since.
+    assert row["current_rate"] < 60 * 0.8
     assert row["rate_cut_at"] is not None
     row = stage.account_row(steady.account)
     assert (row["current_rate"], row["rate_cut_at"]) == (60, None)
