@@ -1,5 +1,5 @@
--- Every sequence of one to four reports out of {sent, delivered, read, failed}, repetitions included
--- (340 of them); our own result before them, after the first of them, or never (the lease ran out); and
+-- Every sequence of one to three reports out of {sent, delivered, read, failed}, repetitions included, and
+-- every order of all four; our own result before them, after the first of them, or never (the lease ran out); and
 -- four kinds of price: on acceptance, on delivery, free, and none. What each costs is reckoned apart, from
 -- the sequence alone.
 begin;
@@ -16,10 +16,10 @@ with recursive told as (
     select t.statuses || s.status
     from told t
     cross join unnest(array['sent', 'delivered', 'read', 'failed']) s (status)
-    where cardinality(t.statuses) < 4
+    where cardinality(t.statuses) < 3 or (cardinality(t.statuses) = 3 and cardinality(array(select distinct unnest(t.statuses || s.status))) = 4)
 )
 select t.statuses from told t;
-select is((select count(*) from sequences), 340::bigint, 'all sequences of one to four reports');
+select is((select count(*) from sequences), 108::bigint, 'all sequences of one to three reports, and all orders of four');
 
 -- Four prices, each under a category of its own kind of template, and one organization's own category without a row.
 create temporary table prices on commit drop as
@@ -49,7 +49,7 @@ select
     p.kind,
     core.campaign(
         core.account(:'organization', jsonb_build_object('lease', '60 seconds', 'currency', p.currency)),
-        core.template(:'organization', jsonb_build_object('category', p.category)), 1020
+        core.template(:'organization', jsonb_build_object('category', p.category)), 324
     ) as campaign_id
 from prices p;
 
@@ -65,7 +65,7 @@ select
 from cases c
 join worlds w on w.kind = c.kind
 join send_queue q on q.campaign_id = w.campaign_id and q.recipient = core.person(c.number);
-select is((select count(*) from entries), 4080::bigint, '340 sequences, 3 places of the result, 4 prices: 4,080 entries');
+select is((select count(*) from entries), 1296::bigint, '108 sequences, 3 places of the result, 4 prices: 1,296 entries');
 
 create function pg_temp.tell(_turn integer)
 returns void
@@ -108,7 +108,7 @@ begin
 end;
 $$;
 
-select core.hand_out(w.campaign_id) from worlds w cross join generate_series(1, 2);
+select core.hand_out(w.campaign_id) from worlds w;
 select core.advance('10 seconds');
 select pg_temp.record('first');
 select pg_temp.tell(1);
@@ -137,7 +137,7 @@ select is(
     (select count(*) from messages m
 join entries e on e.entry_id = m.entry_id
 where e.kind = 'no price' and m.rate is null and m.charge_on is null),
-    1020::bigint, 'without a row of the price list no rate is on record'
+    324::bigint, 'without a row of the price list no rate is on record'
 );
 select is_empty('select core.differences(campaign_id) from worlds', 'the numbers are the rows');
 
