@@ -202,9 +202,12 @@ def intake(_sound_intake: Intake, fuzzed: Running) -> Iterator[Intake]:
     """Function and database for fuzzing; afterwards both must do their work as before."""
     intake = _sound_intake
     intake.look()
-    printed_before = len(fuzzed.output)
+    printed_before = fuzzed.function.log.stat().st_size
     yield intake
     entry = intake.entry()
+    intake.look()
     intake.expect_delivered(intake.webhook.post(intake.good_post(entry)), [entry])
-    events = [json.loads(line) for line in fuzzed.output[printed_before:].splitlines()]
+    with fuzzed.function.log.open(encoding="utf-8", newline="") as log:
+        log.seek(printed_before)
+        events = [json.loads(line) for line in log.read().splitlines()]
     assert [event for event in events if event["event"] in _FAULTS] == []

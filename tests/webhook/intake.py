@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
@@ -24,6 +25,9 @@ SECOND_SENDER: Final = "206540352242922"
 OTHER_APPS_SENDER: Final = "306540352242922"
 OTHER_TENANTS_SENDER: Final = "406540352242922"
 
+# How many messages are sent at once when a report needs one.
+PEOPLE: Final = 300
+
 # The tables in which a report may move something, each with the key that names one of its rows.
 _WATCHED: Final = {
     "send_queue": "id",
@@ -34,11 +38,20 @@ _WATCHED: Final = {
     "suppressions": "recipient",
 }
 
-_SNAPSHOT: Final = " union all ".join(
-    f"select '{table}', t.{key}::text, sum(hashtextextended(t::text, 0)), count(*)"
-    f" from public.{table} t group by 2"
-    for table, key in _WATCHED.items()
-)
+# Every message is a row in these; those of campaigns that no example uses any more count as one.
+_MANY: Final = ("send_queue", "messages")
+
+
+def _look_at(table: str, key: str) -> str:
+    """Return a query for which transaction wrote each row: one written again differs by it."""
+    place = f"t.{key}::text"
+    if table in _MANY:
+        place = f"case when t.campaign_id = any (%(in_use)s) then {place} else 'earlier' end"
+    written = "sum(t.xmin::text::bigint), count(*)"
+    return f"select '{table}', {place}, {written} from public.{table} t group by 2"
+
+
+_SNAPSHOT: Final = " union all ".join(_look_at(table, key) for table, key in _WATCHED.items())
 
 # One row of one of those tables: its table, and its key as text.
 Place = tuple[str, str]
@@ -90,6 +103,7 @@ class Sending:
         self._name = name
         self._campaigns = 0
         self._waiting: list[Entry] = []
+        self.in_use: list[str] = []
         self.account = str(
             one(
                 connection,
@@ -113,7 +127,7 @@ class Sending:
     def entry(self) -> Entry:
         """Return a message that the provider accepted and has told nothing about yet."""
         if not self.has_some:
-            self._waiting = self.campaign(400)
+            self._waiting = self.campaign(PEOPLE)
         return self._waiting.pop()
 
     @property
@@ -141,6 +155,8 @@ class Sending:
             page = Jsonb(recipients[start : start + 1000])
             one(connection, "select public.add_recipients(%s, %s)", campaign, page)
         one(connection, "select public.start_campaign(%s)", campaign)
+        # The one before may still have messages in an example's hands.
+        self.in_use = [*self.in_use[-1:], str(campaign)]
         entries: list[Entry] = []
         while len(entries) < people:
             entries += self._send_some(outcome)
@@ -202,6 +218,7 @@ class Intake:
     of_other_tenant: Sending = field(init=False)
     """A sender of another organization under the same app."""
     _seen: Snapshot = field(init=False)
+    _sendings: list[Sending] = field(init=False)
 
     def __post_init__(self) -> None:
         connection = self.connection
@@ -211,11 +228,13 @@ class Intake:
         self.second = Sending(connection, acme, "Second", SECOND_SENDER, APP)
         self.of_other_app = Sending(connection, acme, "App", OTHER_APPS_SENDER, OTHER_APP)
         self.of_other_tenant = Sending(connection, rival, "Rival", OTHER_TENANTS_SENDER, APP)
+        self._sendings = [self.sending, self.second, self.of_other_app, self.of_other_tenant]
         self.look()
 
     def look(self) -> set[Place]:
         """Remember all watched rows; return those that differ from the last look."""
-        rows = self.connection.execute(_SNAPSHOT).fetchall()
+        in_use = [UUID(campaign) for sending in self._sendings for campaign in sending.in_use]
+        rows = self.connection.execute(_SNAPSHOT, {"in_use": in_use}).fetchall()
         now: Snapshot = {(row[0], row[1]): row[2:] for row in rows}
         before = getattr(self, "_seen", now)
         self._seen = now

@@ -48,20 +48,20 @@ def _is_envelope(body: bytes) -> bool:
     return isinstance(document, dict) and isinstance(document.get("entry"), list)
 
 
-@tries(60)
+@tries(30)
 @given(body=st.binary(max_size=300))
 def test_bytes_at_random_are_refused_and_change_nothing(intake: Intake, body: bytes) -> None:
     intake.expect_nothing(intake.webhook.post(body), 400)
 
 
-@tries(80)
+@tries(50)
 @given(document=_any_json)
 def test_json_at_random_is_refused_or_found_empty(intake: Intake, document: object) -> None:
     body = json.dumps(document).encode()
     intake.expect_nothing(intake.webhook.post(body), 200 if _is_envelope(body) else 400)
 
 
-@tries(60)
+@tries(30)
 @given(data=st.data())
 def test_a_body_cut_anywhere_is_refused_and_changes_nothing(
     intake: Intake, data: st.DataObject
@@ -71,7 +71,7 @@ def test_a_body_cut_anywhere_is_refused_and_changes_nothing(
     intake.expect_nothing(intake.webhook.post(body[:cut]), 400)
 
 
-@tries(100)
+@tries(50)
 @given(data=st.data())
 def test_a_body_with_bytes_replaced_is_taken_or_refused_but_never_half_understood(
     intake: Intake, data: st.DataObject
@@ -89,7 +89,7 @@ def test_a_body_with_bytes_replaced_is_taken_or_refused_but_never_half_understoo
         assert changed == set()
 
 
-@tries(40)
+@tries(30)
 @given(
     broken=st.sampled_from(
         [b"\xff", b"\xc3", b"\xc0\x80", b"\xed\xa0\x80", b"\xf8\x88\x80\x80\x80", b"\xe2\x82"]

@@ -201,7 +201,7 @@ _any_value = st.recursive(
 ).filter(lambda value: value != 131050)
 
 
-@tries(120)
+@tries(50)
 @given(
     mutations=st.lists(
         st.tuples(
@@ -233,7 +233,7 @@ def test_several_things_wrong_at_once_lose_no_other_report(
     intake.expect_delivered(answer, [good], also=_allowed(intake, spoilt))
 
 
-@tries(60)
+@tries(30)
 @given(strange=st.lists(_any_value, min_size=1, max_size=8), place=st.integers(0, 8))
 def test_anything_in_the_list_of_statuses_loses_none_of_its_neighbours(
     intake: Intake, strange: list[Json], place: int

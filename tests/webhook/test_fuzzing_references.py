@@ -90,7 +90,7 @@ _forms: Final = st.one_of(
 )
 
 
-@tries(80)
+@tries(40)
 @given(reference=_forms, has_known_id=st.booleans())
 def test_a_reference_of_valid_form_that_names_nothing_moves_nothing(
     intake: Intake, reference: str, has_known_id: bool
@@ -104,7 +104,7 @@ def test_a_reference_of_valid_form_that_names_nothing_moves_nothing(
     intake.expect_delivered(answer, [good], also=spoilt.places if has_known_id else ())
 
 
-@tries(80)
+@tries(40)
 @given(
     position=st.integers(0, 3),
     value=st.integers(-1, 10**20) | st.text(max_size=40) | _valid_uuids,
@@ -160,7 +160,7 @@ def test_an_attempt_that_nobody_here_made_is_shown_and_unmakes_none(
         intake.expect_delivered(intake.webhook.report(entry.report()), [entry])
 
 
-@tries(30)
+@tries(20)
 @given(seed=st.integers(0, 2**32), size=st.integers(2, 14))
 def test_several_accounts_entries_and_changes_in_one_post_all_apply_among_nonsense(
     intake: Intake, seed: int, size: int
@@ -191,7 +191,7 @@ def test_several_accounts_entries_and_changes_in_one_post_all_apply_among_nonsen
     assert intake.delivery(lost) is None
 
 
-@tries(40)
+@tries(25)
 @given(sender=st.text(max_size=30) | st.integers() | st.none() | st.lists(st.just(SENDER)))
 def test_a_sender_that_nobody_knows_moves_nothing(intake: Intake, sender: Json) -> None:
     entry = intake.entry()

@@ -31,7 +31,7 @@ def _raw(webhook: Webhook, request: bytes) -> int | None:
     return int(received.split()[1]) if received.startswith(b"HTTP/1.") else None
 
 
-@tries(60)
+@tries(40)
 @given(
     method=st.sampled_from(["GET", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "PROPFIND"])
     | st.from_regex(r"[A-Z]{1,12}", fullmatch=True),
@@ -62,7 +62,7 @@ _segments: Final = (
 )
 
 
-@tries(80)
+@tries(50)
 @given(segments=st.lists(_segments, max_size=6))
 def test_a_report_on_another_path_changes_nothing(intake: Intake, segments: list[str]) -> None:
     path = "/" + "/".join(segments)
@@ -114,7 +114,7 @@ def test_no_host_and_no_target_bring_the_function_down(intake: Intake, host: byt
     assert intake.look() == set()
 
 
-@tries(60)
+@tries(40)
 @given(
     head=st.binary(max_size=200)
     | st.builds(
@@ -177,7 +177,7 @@ _values: Final = st.sampled_from(
 ) | st.text(max_size=20)
 
 
-@tries(120)
+@tries(60)
 @given(question=st.lists(st.tuples(_names, _values), max_size=8))
 def test_the_handshake_answers_its_challenge_and_nothing_else(
     intake: Intake, question: list[tuple[str, str]]
@@ -195,7 +195,7 @@ def test_the_handshake_answers_its_challenge_and_nothing_else(
         assert SECRET not in answer.text
 
 
-@tries(60)
+@tries(40)
 @given(
     query=st.binary(max_size=60).map(lambda raw: quote(raw, safe="%&=+;[]"))
     | st.just("hub.mode=subscribe&" * 3000)

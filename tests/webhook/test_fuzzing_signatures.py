@@ -40,7 +40,7 @@ def _post_with(webhook: Webhook, body: bytes, values: list[str], *, header: str 
         connection.close()
 
 
-@tries(40)
+@tries(30)
 @given(
     value=st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"))
     | st.from_regex(r"sha256=[0-9a-fA-F]{0,70}", fullmatch=True)
@@ -56,7 +56,7 @@ def test_a_made_up_signature_opens_nothing(intake: Intake, value: str) -> None:
     assert intake.look() == set()
 
 
-@tries(40)
+@tries(30)
 @given(data=st.data())
 def test_a_signature_with_anything_changed_opens_nothing(
     intake: Intake, data: st.DataObject
@@ -72,7 +72,7 @@ def test_a_signature_with_anything_changed_opens_nothing(
     assert intake.look() == set()
 
 
-@tries(40)
+@tries(30)
 @given(data=st.data())
 def test_a_body_with_anything_changed_has_another_signature(
     intake: Intake, data: st.DataObject

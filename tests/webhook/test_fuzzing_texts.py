@@ -40,7 +40,7 @@ _TELLING: Final = [
 _texts = st.sampled_from(_TELLING) | st.text(st.characters(exclude_categories=[]), max_size=60)
 
 
-@tries(120)
+@tries(60)
 @given(
     told=st.fixed_dictionaries(
         {},
@@ -186,7 +186,7 @@ def test_every_way_to_write_a_time_applies_and_leaves_a_sensible_one(intake: Int
         assert _is_sensible(intake.connection, entry.id), time
 
 
-@tries(60)
+@tries(40)
 @given(
     time=st.integers().map(str)
     | st.integers(-(10**15), 10**15)
