@@ -114,6 +114,10 @@ demo: $(RUNTIME_READY) ## watch 10,549 contacts get it once while the worker is 
 bench-quick: $(DEV_READY) tools ## claim + dispatch + record against pgmq, in one run
 	@$(VENV)/python bench/queue_throughput.py
 
+.PHONY: bench-import
+bench-import: $(DEV_READY) tools ## a long list imported, beside COPY; ARGUMENTS='--rows 1000000'
+	@$(VENV)/python bench/import_speed.py $(ARGUMENTS)
+
 .PHONY: docker-image
 docker-image: ## an image for the tests where no image registry is reached (root, Debian)
 	@tests/support/docker_image.sh

@@ -39,7 +39,10 @@ begin
     if jsonb_typeof(_given) is distinct from 'object' then
         return 'variables must be an object of names and texts';
     end if;
-    if cardinality(_expected) = 0 and _given = '{}'::jsonb then
+    -- Nearly always all is well, and a million contacts wait: the words are looked for only where they are needed.
+    if _given ?& _expected and _given - _expected = '{}'::jsonb
+        and not jsonb_path_exists(_given, 'strict $.* ? (!(@.type() == "string" || @.type() == "number") || @ like_regex "^ *$")')
+    then
         return null;
     end if;
 

@@ -108,18 +108,23 @@ class ListRun:
             try:
                 for following in self._chunks(contacts):
                     if chunk is not None and asking is not None:
-                        self._settle(chunk, asking.answers(), tally)
+                        answers = asking.answers()
+                        # Settled once, also where an interruption falls into the settling.
+                        asking = None
+                        self._settle(chunk, answers, tally)
                         advance(chunk.position)
                     # Reading goes on while the database works at this one.
                     chunk = following
                     asking = self._caller.start(ask, [one.item for one in chunk.waiting])
                 if chunk is not None and asking is not None:
-                    self._settle(chunk, asking.answers(), tally)
+                    answers = asking.answers()
+                    asking = None
+                    self._settle(chunk, answers, tally)
                     advance(chunk.position)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     self._caller.stop()
-                if chunk is not None and asking is not None and chunk.read > tally.rows:
+                if chunk is not None and asking is not None:
                     # What the database did meanwhile is counted all the same.
                     self._settle(chunk, asking.answers_so_far(), tally)
                 raise

@@ -73,13 +73,17 @@ _register_commands()
 def main() -> None:
     """The entry point.
 
-    Exit codes: 0 done, 1 a check found something, 2 wrong use or settings, 130 interrupted (typer
-    makes that of Ctrl-C; a command that has something to say then says it itself).
+    Exit codes: 0 done, 1 a check found something, 2 wrong use or settings, 130 interrupted (a
+    command that has something to say then says it itself).
     """
     try:
         exit_code = app(standalone_mode=False) or 0
     except CommandError as error:
         _fail(str(error), error.exit_code)
+    except typer.Abort:
+        # Ctrl-C, or the end of the input, at a question.
+        sys.stderr.write("sendonce: interrupted\n")
+        sys.exit(130)
     except Exception as error:
         # typer's own errors about the command line; everything else is a defect and keeps its
         # traceback.
