@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -143,26 +144,34 @@ def test_a_report_within_the_window_settles_an_entry_of_a_cancelled_campaign(
 
 
 def test_the_late_result_of_a_stalled_worker_settles_what_had_been_given_up(world: World) -> None:
-    # Longer than the worker is away; it is the result that has to settle, so no report comes.
-    world.simulator.control.set_faults(latency_mean=1.5, report_lost=1.0)
-    campaign = world.campaign(4)
-    stalled = world.worker(SENDONCE_REQUEST_TIMEOUT="50", SENDONCE_WORKER_NAME="stalled")
+    # It is the result that has to settle it, so no report comes.
+    world.simulator.control.set_faults(latency_mean=2.5, report_lost=1.0)
+    campaign = world.campaign(8)
+    # A request outlasts the time that the worker is away; half of its claim has no request yet.
+    stalled = world.worker(
+        SENDONCE_REQUEST_TIMEOUT="50", SENDONCE_CONCURRENCY="4", SENDONCE_WORKER_NAME="stalled"
+    )
     wait_until(lambda: world.simulator.control.statistics()["open_requests"] == 4, "four requests")
     stalled.send(signal.SIGSTOP)
     try:
         wait_until(lambda: len(world.accepted()) == 4, "four acceptances")
+        world.simulator.control.set_faults(latency_mean=0.0)
         world.pass_time("2 minutes")
         other = world.worker(SENDONCE_WORKER_NAME="other")
-        campaign.wait_for(unknown=4)
+        campaign.wait_for(sent=4, unknown=4)
         world.pass_time("11 minutes")
-        campaign.wait_for(failed__outcome_unknown=4)
+        campaign.wait_for(sent=4, failed__outcome_unknown=4)
         assert campaign.status() == "completed"
     finally:
         stalled.send(signal.SIGCONT)
-    campaign.wait_for(sent=4)
+    campaign.wait_for(sent=8)
     campaign.everyone_has_the_message_id_of_the_provider()
-    assert {attempt["worker"] for attempt in campaign.attempts()} == {"stalled"}
+    assert Counter(attempt["worker"] for attempt in campaign.attempts()) == {
+        "stalled": 4,
+        "other": 4,
+    }
     assert campaign.counters()["total_failed"] == 0
+    # What it still held had been sent by the other meanwhile.
     assert stalled.stop() == 0
     assert other.stop() == 0
     world.nobody_got_two()
