@@ -56,6 +56,8 @@ def test_what_a_killed_worker_could_not_store_is_sent_by_its_report(
     campaign = world.campaign(12)
     crashing = world.worker(SENDONCE_STOP_AT="after_acceptance:5", SENDONCE_BATCH="6")
     assert crashing.wait() == -signal.SIGKILL
+    # What it had written before it died may still be on its way into the ledger.
+    wait_until(lambda: world.simulator.control.statistics()["open_requests"] == 0, "its requests")
     stored = campaign.states()["sent"]
     taken = len(world.accepted())
     assert taken > stored
