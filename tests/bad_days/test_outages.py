@@ -45,10 +45,10 @@ def rests(stage: Stage) -> list[dict[str, Any]]:
     return stage.events("account.rests")
 
 
-def seconds_of(rest: dict[str, Any]) -> int:
-    """How long a rest was to last."""
-    lasts = datetime.fromisoformat(rest["detail"]["until"]) - datetime.fromisoformat(rest["at"])
-    return round(lasts / timedelta(seconds=1))
+def lasts(rest: dict[str, Any]) -> timedelta:
+    """How long a rest was to last when it was logged, a moment after it had begun."""
+    until = datetime.fromisoformat(rest["detail"]["until"])
+    return until - datetime.fromisoformat(rest["at"])
 
 
 def assert_it_rests_visibly(stage: Stage, campaign: Campaign) -> None:
@@ -59,7 +59,9 @@ def assert_it_rests_visibly(stage: Stage, campaign: Campaign) -> None:
     assert progress["account_resting_until"] == told[-1]["detail"]["until"]
     assert progress["account_rest_reason"] == told[-1]["detail"]["reason"]
     assert "outcomes in a row told nothing, the last: " in progress["account_rest_reason"]
-    assert [seconds_of(rest) for rest in told] == [30, 60, 120]
+    # Each twice as long as the one before.
+    for rest, seconds in zip(told, (30, 60, 120), strict=True):
+        assert timedelta(seconds=seconds / 2) < lasts(rest) <= timedelta(seconds=seconds)
     assert {rest["account_id"] for rest in told} == {campaign.account}
 
 
