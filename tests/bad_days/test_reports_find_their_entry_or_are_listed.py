@@ -10,6 +10,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from bad_days.reporting import Campaign, World, open_world
+from cli.command import sendonce
 from sendonce.simulator.process import SimulatorProcess
 from support.database import Database
 from webhook.provider import OTHER_APP, Json, status
@@ -210,6 +211,16 @@ def test_one_post_of_several_organizations_reaches_each_its_own_and_refuses_the_
             ("", "no account with this sender"),
         ]
     )
+
+    # As its operator sees it, who also sees what is of no account.
+    shown = sendonce(
+        "discrepancies", "--organization", rival.organization, "--json", url=world.database.url
+    ).json()
+    assert {(row["kind"], row["detail"]["reason"]) for row in shown} == {
+        ("refused_report", names_nobody),
+        ("refused_report", "the message id belongs to another attempt than the reference"),
+        ("refused_report", "no account with this sender"),
+    }
 
     # All of it again: nothing moves and nothing is listed twice.
     before = [rows(world, c) for c in everyone]
