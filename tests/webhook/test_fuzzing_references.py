@@ -68,6 +68,33 @@ def test_nobody_reports_about_a_message_of_another_account(intake: Intake, owner
     assert intake.delivery(others) is None
 
 
+def test_another_id_under_a_right_reference_moves_nothing(intake: Intake) -> None:
+    entry, other = intake.entry(), intake.entry()
+    reports = [
+        _told_of(entry, message_id=message_id)
+        for message_id in (f"wamid.{uuid4()}", entry.message_id.upper(), other.message_id, " ")
+    ]
+    intake.expect_nothing(intake.webhook.report(*reports), 200)
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "\U0001f600"])
+def test_a_lost_message_is_found_by_an_id_as_long_as_ids_may_be_and_by_no_longer_one(
+    database: Database, connection: Connection, start: Start, letter: str
+) -> None:
+    # In a database of its own: replies that are lost give the account a rest.
+    intake = Intake(start(database.worker_url).webhook, connection)
+    [entry] = intake.sending.campaign(1, outcome="ambiguous")
+    intake.look()
+    for length in (501, 502, 700, 5000):
+        report = _told_of(entry, message_id=letter * length)
+        intake.expect_nothing(intake.webhook.report(report), 200)
+    # Each letter another one, so that the index cannot pack them.
+    letters = [chr(ord(letter) + n % 64) for n in random.Random(1).choices(range(64), k=500)]
+    report = _told_of(entry, message_id="".join(letters))
+    intake.expect_delivered(intake.webhook.report(report), [entry])
+    assert intake.violations() == []
+
+
 def test_a_report_signed_by_the_wrong_app_moves_nothing_in_any_account(intake: Intake) -> None:
     entries = [
         intake.entry(),

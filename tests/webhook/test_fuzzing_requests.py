@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from webhook.fuzzing import tries
@@ -168,23 +168,35 @@ def test_chunks_that_are_none_are_refused(intake: Intake, chunks: bytes) -> None
     assert intake.look() == set()
 
 
-# The question, as often and in whatever order; only the first of each name counts.
-_names: Final = st.sampled_from(
-    ["hub.mode", "hub.verify_token", "hub.challenge", "hub_verify_token", "hub[verify_token]"]
-) | st.text(max_size=10)
+_RIGHT: Final = {
+    "hub.mode": "subscribe",
+    "hub.verify_token": VERIFY_TOKEN,
+    "hub.challenge": "1158201444",
+}
+_names: Final = st.sampled_from([*_RIGHT, "hub_verify_token", "hub[verify_token]", "HUB.MODE", ""])
 _values: Final = st.sampled_from(
-    ["subscribe", VERIFY_TOKEN, VERIFY_TOKEN.upper(), VERIFY_TOKEN + "\0", SECRET, "", "1158201444"]
+    [*_RIGHT.values(), VERIFY_TOKEN.upper(), VERIFY_TOKEN + "\0", VERIFY_TOKEN[:-1], SECRET, ""]
 ) | st.text(max_size=20)
 
 
-@tries(60)
-@given(question=st.lists(st.tuples(_names, _values), max_size=8))
+@tries(80)
+@given(
+    kept=st.lists(st.sampled_from(list(_RIGHT)), max_size=3, unique=True),
+    strange=st.lists(st.tuples(_names, _values), max_size=3),
+    is_strange_first=st.booleans(),
+)
+@example(kept=["hub.mode", "hub.challenge"], strange=[], is_strange_first=False)
+@example(kept=["hub.verify_token", "hub.challenge"], strange=[], is_strange_first=False)
+@example(kept=["hub.mode", "hub.verify_token"], strange=[], is_strange_first=False)
+@example(kept=list(_RIGHT), strange=[("hub.verify_token", "")], is_strange_first=True)
+@example(kept=list(_RIGHT), strange=[("hub.mode", "unsubscribe")], is_strange_first=True)
 def test_the_handshake_answers_its_challenge_and_nothing_else(
-    intake: Intake, question: list[tuple[str, str]]
+    intake: Intake, kept: list[str], strange: list[tuple[str, str]], is_strange_first: bool
 ) -> None:
-    asked: dict[str, str] = {}
-    for name, value in question:
-        asked.setdefault(name, value)
+    right = [(name, _RIGHT[name]) for name in kept]
+    question = strange + right if is_strange_first else right + strange
+    # Of a name that is there twice the first counts.
+    asked = dict(reversed(question))
     answer = intake.webhook.request("GET", f"{PATH}?{urlencode(question)}")
     is_ours = asked.get("hub.mode") == "subscribe" and asked.get("hub.verify_token") == VERIFY_TOKEN
     if is_ours and "hub.challenge" in asked:
@@ -212,3 +224,16 @@ def test_the_query_of_a_handshake_opens_no_post(intake: Intake) -> None:
     body = intake.good_post(intake.entry())
     path = f"{PATH}?{question}&X-Hub-Signature-256={signature(body)}"
     intake.expect_nothing(intake.webhook.request("POST", path, body=body), 401)
+
+
+def test_a_body_announced_beyond_the_limit_is_refused_without_waiting_for_it(
+    intake: Intake,
+) -> None:
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {4 * 1024 * 1024 + 1}\r\n"
+        f"X-Hub-Signature-256: {signature(b'')}\r\n\r\n"
+    )
+    with socket.create_connection((intake.webhook.host, intake.webhook.port), 30) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+    assert intake.look() == set()

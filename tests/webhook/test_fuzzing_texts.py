@@ -27,6 +27,9 @@ _TELLING: Final = [
     "Z" + "\u0300" * 2000,
     "😀" * 600,
     "\U0001f600" * 599 + "\ud83d",
+    # Cut anywhere, it is cut within a pair for one of the two.
+    "\U0001f600" * 1000,
+    "x" + "\U0001f600" * 1000,
     "x" * 50_000,
     "' or 1=1; drop table public.send_queue; --",
     "$1 %s {} ${0} \\u0000 \\",

@@ -305,6 +305,17 @@ def test_ten_thousand_statuses_in_one_post_are_one_call(
     assert _ids(reports) == [f"wamid.{n}" for n in range(10_000)]
 
 
+def test_more_statuses_than_the_provider_sends_in_one_post_are_several_calls(
+    webhook: Webhook, handed_over: HandedOver
+) -> None:
+    names = [f"wamid.{n}" for n in range(20_001)]
+    answer = webhook.report(*({"id": name, "status": "sent"} for name in names))
+    assert (answer.status, answer.json()["statuses"]) == (200, len(names))
+    calls = handed_over()
+    assert [len(reports) for reports in calls] == [10_000, 10_000, 1]
+    assert [name for reports in calls for name in _ids(reports)] == names
+
+
 def test_posts_at_the_same_time_are_all_taken_each_whole_in_one_call(
     webhook: Webhook, handed_over: HandedOver
 ) -> None:
