@@ -5,7 +5,7 @@ from typing import Final
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.database import Connection, Database
@@ -110,8 +110,11 @@ def test_a_report_signed_by_the_wrong_app_moves_nothing_in_any_account(intake: I
 
 
 _valid_uuids: Final = st.uuids().map(str)
+_numbers: Final = st.integers(0, 5_000) | st.sampled_from(
+    [2**31 - 1, 2**31, 10**9 - 1, 10**18 - 1, 2**63 - 1, 2**63, 10**20]
+)
 _forms: Final = st.one_of(
-    st.builds("so1:{}:{}:{}".format, _valid_uuids, st.integers(0, 10**20), st.integers(0, 10**11)),
+    st.builds("so1:{}:{}:{}".format, _valid_uuids, _numbers, _numbers),
     st.from_regex(r"so[0-9]:[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,11}", fullmatch=True),
     st.from_regex(r"(so1)?(:[0-9a-fx:-]{0,40}){0,6}", fullmatch=True),
 )
@@ -119,6 +122,9 @@ _forms: Final = st.one_of(
 
 @tries(40)
 @given(reference=_forms, has_known_id=st.booleans())
+@example(reference=f"so1:{uuid4()}:{10**18 - 1}:{10**9 - 1}", has_known_id=False)
+@example(reference=f"so1:{uuid4()}:{2**63}:1", has_known_id=False)
+@example(reference=f"so1:{uuid4()}:1:{2**31}", has_known_id=False)
 def test_a_reference_of_valid_form_that_names_nothing_moves_nothing(
     intake: Intake, reference: str, has_known_id: bool
 ) -> None:
@@ -134,7 +140,7 @@ def test_a_reference_of_valid_form_that_names_nothing_moves_nothing(
 @tries(40)
 @given(
     position=st.integers(0, 3),
-    value=st.integers(-1, 10**20) | st.text(max_size=40) | _valid_uuids,
+    value=_numbers | st.integers(-1, 10**20) | st.text(max_size=40) | _valid_uuids,
 )
 def test_a_reference_with_one_part_of_another_moves_nothing(
     intake: Intake, position: int, value: object
