@@ -110,6 +110,14 @@ test: lint generated pgtap pytest ## all of it, as CI runs it
 demo: $(RUNTIME_READY) ## watch 10,549 contacts get it once while the worker is killed; ARGUMENTS='--seed 3'
 	@$(VENV)/sendonce demo $(ARGUMENTS)
 
+.PHONY: soak
+soak: $(DEV_READY) tools ## an outage of minutes at real time, with a worker killed; MINUTES=4
+	@SENDONCE_SOAK_MINUTES=$(or $(MINUTES),4) $(VENV)/pytest tests/bad_days/test_soak.py -s
+
+.PHONY: fuzz
+fuzz: $(DEV_READY) tools ## try the webhook with many new inputs; EXAMPLES=5000 ARGUMENTS='-x' choose
+	@SENDONCE_FUZZ_EXAMPLES=$(or $(EXAMPLES),1000) $(VENV)/pytest tests/webhook/test_fuzzing_*.py $(ARGUMENTS)
+
 .PHONY: bench-quick
 bench-quick: $(DEV_READY) tools ## claim + dispatch + record against pgmq, in one run
 	@$(VENV)/python bench/queue_throughput.py

@@ -21,6 +21,8 @@ create table public.error_classes (
     suppresses_recipient boolean not null default false,
     meaning text not null,
     constraint class_moves_somewhere_legal check (moves_to in ('ready', 'failed', 'unknown')),
+    -- What is ambiguous is never sent again by itself, whatever else an operator edits here; and nothing else waits for a report.
+    constraint only_ambiguous_is_unknown check ((class = 'ambiguous') = (moves_to = 'unknown')),
     constraint most_tries_is_positive check (most_tries > 0),
     constraint waits_are_not_negative check (first_wait >= interval '0 seconds' and growth >= 1 and longest_wait >= first_wait)
 );

@@ -630,13 +630,14 @@ begin
     end if;
 
     if _account.current_rate is not null then
-        -- A bucket of a tenth of a second, or of one message for slow accounts; the rate climbs back by 1 % of the maximum a second.
+        -- A bucket of a twentieth of a second, or of one message for slow accounts: the rest of the tenth that a
+        -- provider may see above the rate is for what is delayed on its way. The rate climbs back by 1 % of the maximum a second.
         _rate := least(
             _account.maximum_rate,
             _account.current_rate + _account.maximum_rate * 0.01 * greatest(extract(epoch from _now - _account.tokens_at), 0)
         );
         _tokens := least(
-            greatest(_rate / 10, 1),
+            greatest(_rate / 20, 1),
             _account.tokens + _rate * greatest(extract(epoch from _now - _account.tokens_at), 0)
         );
         -- Not refused, only not yet: these stay in the claim, and the worker asks again.
@@ -886,34 +887,37 @@ $$;
 comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean, text) is
     'Called by record_results and ingest_delivery_reports before any other lock, and only if something changes. Slows, pauses or rests the account.';
 
-create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reason text)
+create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reasons text[])
 returns void
 language sql
 volatile
 set search_path = ''
 as $$
-    with stopped as materialized (
-        select t.id
+    with told as materialized (
+        -- One call may bring the errors of several templates: each stops with its own.
+        select coalesce(c.template_id, q.template_id) as template_id, min(e.reason) as reason
+        from unnest(_entry_ids, _reasons) e(entry_id, reason)
+        join public.send_queue q on q.id = e.entry_id
+        left join public.campaigns c on c.id = q.campaign_id
+        group by 1
+    ),
+    stopped as materialized (
+        select t.id, told.reason
         from public.templates t
-        where t.id in (
-            select coalesce(c.template_id, q.template_id)
-            from public.send_queue q
-            left join public.campaigns c on c.id = q.campaign_id
-            where q.id = any (_entry_ids)
-        )
-            and t.provider = _provider
+        join told on told.template_id = t.id
+        where t.provider = _provider
             and t.stopped_at is null
         order by t.id
-        for no key update
+        for no key update of t
     )
     update public.templates t
-    set stopped_at = sendonce.now(), stop_reason = _reason, updated_at = sendonce.now()
+    set stopped_at = sendonce.now(), stop_reason = stopped.reason, updated_at = sendonce.now()
     from stopped
     where t.id = stopped.id;
 $$;
 
-comment on function sendonce.apply_template_stops(text, bigint[], text) is
-    'Called by record_results and ingest_delivery_reports after the account''s lock. Stops the templates of these entries, and with them every campaign that uses them.';
+comment on function sendonce.apply_template_stops(text, bigint[], text[]) is
+    'Called by record_results and ingest_delivery_reports after the account''s lock, with a reason for each entry. Stops the templates of these entries, and with them every campaign that uses them.';
 
 create function sendonce.suppress_opted_out(_entry_ids bigint[], _reason text)
 returns void
@@ -976,7 +980,8 @@ declare
     _definite boolean;
     _slow boolean;
     _pause_reason text;
-    _template_reason text;
+    _stops bigint[];
+    _stop_reasons text[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
     _told jsonb;
@@ -1014,7 +1019,8 @@ begin
         select
             bool_or(c.slows_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
-            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
+            array_agg(r.entry_id order by r.ordinal) filter (where c.stops_template),
+            array_agg(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning)) order by r.ordinal) filter (where c.stops_template),
             bool_or(r.tells_something),
             -- Those after the last answer that told something.
             (count(*) filter (where r.tells_nothing and r.ordinal > r.last_answer))::integer,
@@ -1022,7 +1028,7 @@ begin
                 array_agg(concat_ws(' ', r.outcome::text, r.error_code, r.error_message) order by r.ordinal desc)
                     filter (where r.tells_nothing)
             )[1]
-        into _slow, _pause_reason, _template_reason, _definite, _unsure_last, _last_unsure
+        into _slow, _pause_reason, _stops, _stop_reasons, _definite, _unsure_last, _last_unsure
         from (
             select n.*, told.*, coalesce(max(n.ordinal) filter (where told.tells_something) over (), 0) as last_answer
             from unnest(_news) n
@@ -1041,16 +1047,8 @@ begin
                 _account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false), _last_unsure
             );
         end if;
-        if _template_reason is not null then
-            perform sendonce.apply_template_stops(
-                _account.provider,
-                array(
-                    select r.entry_id from unnest(_news) r
-                    join public.error_classes c on c.class = r.error_class
-                    where r.outcome = 'rejected' and c.stops_template
-                ),
-                _template_reason
-            );
+        if _stops is not null then
+            perform sendonce.apply_template_stops(_account.provider, _stops, _stop_reasons);
         end if;
     end if;
 
@@ -1115,7 +1113,15 @@ begin
                 when l.outcome = 'rejected' and c.moves_to = 'ready'
                     then sendonce.retry_due(
                         c.first_wait, c.growth, c.longest_wait,
-                        case when c.counts_as_try then l.tries else l.current_attempt - 1 end, l.retry_after, _now
+                        case
+                            when c.counts_as_try then l.tries
+                            -- Refusals of this kind so far. Attempts that a pause, a rest or a cap took back were none.
+                            else (
+                                select count(*)::integer from public.messages earlier
+                                where earlier.entry_id = l.entry_id and earlier.attempt < l.attempt and earlier.error_class = l.error_class
+                            )
+                        end,
+                        l.retry_after, _now
                     )
                 when l.outcome = 'not_sent' then _now
             end as due_at,
@@ -1202,7 +1208,9 @@ begin
         insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
         select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
         from (
-            select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
+            -- Once for each organization: none sees what is listed for another.
+            select r.entry_id, 'unlisted_code' as kind,
+                _account.organization_id || ':' || _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
                 jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
             from unnest(_list) r
             where r.error_class = 'unlisted' and r.refusal is null

@@ -158,7 +158,8 @@ begin
                     where m.entry_id = f.named_entry_id and m.attempt = f.named_attempt
                         and m.provider_message_id <> f.provider_message_id
                 ) then 'refused: this attempt has another message id'
-                when f.part is not null and f.named_entry_id is null and f.wamid_entry_id is null
+                -- Also where the message id is one of ours: we never sent it with such a reference.
+                when f.part is not null and f.named_entry_id is null
                     then 'refused: the reference names no entry of this account'
                 when coalesce(f.named_entry_id, f.wamid_entry_id) is null then 'waiting'
                 else 'applied'
@@ -228,7 +229,7 @@ declare
     _now constant timestamptz := sendonce.now();
     _effect record;
     _stops bigint[];
-    _stop_reason text;
+    _stop_reasons text[];
     _suppress bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
@@ -242,7 +243,7 @@ begin
         from unnest(_reports) r
         join public.provider_errors e on e.provider = _provider and e.code = r.code
         join public.error_classes c on c.class = e.class
-        where r.disposition = 'applied' and (c.slows_account or c.pauses_account)
+        where r.disposition = 'applied' and r.delivery_status = 'undelivered' and (c.slows_account or c.pauses_account)
             -- Once: a repetition of what the entry already knows has no second effect.
             and not exists (
                 select from public.send_queue q
@@ -255,18 +256,23 @@ begin
     end loop;
 
     select
-        array_agg(r.entry_id) filter (where c.stops_template),
-        max(format('error %s: %s', r.code, coalesce(r.message, c.meaning))) filter (where c.stops_template),
+        array_agg(r.entry_id order by r.ordinal) filter (where stops.now),
+        array_agg(format('error %s: %s', r.code, coalesce(r.message, c.meaning)) order by r.ordinal) filter (where stops.now),
         array_agg(r.entry_id) filter (where c.suppresses_recipient)
-    into _stops, _stop_reason, _suppress
+    into _stops, _stop_reasons, _suppress
     from unnest(_reports) r
     join public.provider_errors e on e.provider = _provider and e.code = r.code
     join public.error_classes c on c.class = e.class
-    where r.disposition = 'applied'
+    cross join lateral (
+        -- What was delivered in spite of it had a template that could be used.
+        select c.stops_template
+            and not exists (select from public.send_queue q where q.id = r.entry_id and q.delivery_status >= 'delivered') as now
+    ) stops
+    where r.disposition = 'applied' and r.delivery_status = 'undelivered'
         -- Nor does a repetition undo what a person has set right meanwhile.
         and not exists (select from public.send_queue q where q.id = r.entry_id and q.delivery_error_code = r.code);
     if _stops is not null then
-        perform sendonce.apply_template_stops(_provider, _stops, _stop_reason);
+        perform sendonce.apply_template_stops(_provider, _stops, _stop_reasons);
     end if;
 
     select array_agg(distinct locked.campaign_id)
@@ -380,6 +386,18 @@ begin
     from unnest(_attempts) a
     join public.send_queue q on q.id = a.entry_id
     where a.is_second_acceptance
+    on conflict (kind, fingerprint) do nothing;
+    -- A code that we cannot judge is shown to a person, by whatever way it came.
+    insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
+    select distinct on (found.fingerprint)
+        q.organization_id, q.account_id, q.campaign_id, q.id, 'unlisted_code', found.fingerprint,
+        jsonb_build_object('code', r.code, 'message', r.message, 'told_by', 'report')
+    from unnest(_reports) r
+    join public.send_queue q on q.id = r.entry_id
+    cross join lateral (select q.organization_id || ':' || _provider || ':' || r.code as fingerprint) found
+    where r.disposition = 'applied' and r.delivery_status = 'undelivered' and r.code is not null
+        and not exists (select from public.provider_errors e where e.provider = _provider and e.code = r.code)
+    order by found.fingerprint, q.id
     on conflict (kind, fingerprint) do nothing;
 end;
 $$;

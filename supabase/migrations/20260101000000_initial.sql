@@ -597,6 +597,8 @@ create table public.error_classes (
     suppresses_recipient boolean not null default false,
     meaning text not null,
     constraint class_moves_somewhere_legal check (moves_to in ('ready', 'failed', 'unknown')),
+    -- What is ambiguous is never sent again by itself, whatever else an operator edits here; and nothing else waits for a report.
+    constraint only_ambiguous_is_unknown check ((class = 'ambiguous') = (moves_to = 'unknown')),
     constraint most_tries_is_positive check (most_tries > 0),
     constraint waits_are_not_negative check (first_wait >= interval '0 seconds' and growth >= 1 and longest_wait >= first_wait)
 );
@@ -2596,13 +2598,14 @@ begin
     end if;
 
     if _account.current_rate is not null then
-        -- A bucket of a tenth of a second, or of one message for slow accounts; the rate climbs back by 1 % of the maximum a second.
+        -- A bucket of a twentieth of a second, or of one message for slow accounts: the rest of the tenth that a
+        -- provider may see above the rate is for what is delayed on its way. The rate climbs back by 1 % of the maximum a second.
         _rate := least(
             _account.maximum_rate,
             _account.current_rate + _account.maximum_rate * 0.01 * greatest(extract(epoch from _now - _account.tokens_at), 0)
         );
         _tokens := least(
-            greatest(_rate / 10, 1),
+            greatest(_rate / 20, 1),
             _account.tokens + _rate * greatest(extract(epoch from _now - _account.tokens_at), 0)
         );
         -- Not refused, only not yet: these stay in the claim, and the worker asks again.
@@ -2852,34 +2855,37 @@ $$;
 comment on function sendonce.apply_account_effects(uuid, boolean, text, integer, boolean, text) is
     'Called by record_results and ingest_delivery_reports before any other lock, and only if something changes. Slows, pauses or rests the account.';
 
-create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reason text)
+create function sendonce.apply_template_stops(_provider text, _entry_ids bigint[], _reasons text[])
 returns void
 language sql
 volatile
 set search_path = ''
 as $$
-    with stopped as materialized (
-        select t.id
+    with told as materialized (
+        -- One call may bring the errors of several templates: each stops with its own.
+        select coalesce(c.template_id, q.template_id) as template_id, min(e.reason) as reason
+        from unnest(_entry_ids, _reasons) e(entry_id, reason)
+        join public.send_queue q on q.id = e.entry_id
+        left join public.campaigns c on c.id = q.campaign_id
+        group by 1
+    ),
+    stopped as materialized (
+        select t.id, told.reason
         from public.templates t
-        where t.id in (
-            select coalesce(c.template_id, q.template_id)
-            from public.send_queue q
-            left join public.campaigns c on c.id = q.campaign_id
-            where q.id = any (_entry_ids)
-        )
-            and t.provider = _provider
+        join told on told.template_id = t.id
+        where t.provider = _provider
             and t.stopped_at is null
         order by t.id
-        for no key update
+        for no key update of t
     )
     update public.templates t
-    set stopped_at = sendonce.now(), stop_reason = _reason, updated_at = sendonce.now()
+    set stopped_at = sendonce.now(), stop_reason = stopped.reason, updated_at = sendonce.now()
     from stopped
     where t.id = stopped.id;
 $$;
 
-comment on function sendonce.apply_template_stops(text, bigint[], text) is
-    'Called by record_results and ingest_delivery_reports after the account''s lock. Stops the templates of these entries, and with them every campaign that uses them.';
+comment on function sendonce.apply_template_stops(text, bigint[], text[]) is
+    'Called by record_results and ingest_delivery_reports after the account''s lock, with a reason for each entry. Stops the templates of these entries, and with them every campaign that uses them.';
 
 create function sendonce.suppress_opted_out(_entry_ids bigint[], _reason text)
 returns void
@@ -2942,7 +2948,8 @@ declare
     _definite boolean;
     _slow boolean;
     _pause_reason text;
-    _template_reason text;
+    _stops bigint[];
+    _stop_reasons text[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
     _told jsonb;
@@ -2980,7 +2987,8 @@ begin
         select
             bool_or(c.slows_account),
             max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.pauses_account),
-            max(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning))) filter (where c.stops_template),
+            array_agg(r.entry_id order by r.ordinal) filter (where c.stops_template),
+            array_agg(format('error %s: %s', r.error_code, coalesce(r.error_message, c.meaning)) order by r.ordinal) filter (where c.stops_template),
             bool_or(r.tells_something),
             -- Those after the last answer that told something.
             (count(*) filter (where r.tells_nothing and r.ordinal > r.last_answer))::integer,
@@ -2988,7 +2996,7 @@ begin
                 array_agg(concat_ws(' ', r.outcome::text, r.error_code, r.error_message) order by r.ordinal desc)
                     filter (where r.tells_nothing)
             )[1]
-        into _slow, _pause_reason, _template_reason, _definite, _unsure_last, _last_unsure
+        into _slow, _pause_reason, _stops, _stop_reasons, _definite, _unsure_last, _last_unsure
         from (
             select n.*, told.*, coalesce(max(n.ordinal) filter (where told.tells_something) over (), 0) as last_answer
             from unnest(_news) n
@@ -3007,16 +3015,8 @@ begin
                 _account.id, coalesce(_slow, false), _pause_reason, _unsure_last, coalesce(_definite, false), _last_unsure
             );
         end if;
-        if _template_reason is not null then
-            perform sendonce.apply_template_stops(
-                _account.provider,
-                array(
-                    select r.entry_id from unnest(_news) r
-                    join public.error_classes c on c.class = r.error_class
-                    where r.outcome = 'rejected' and c.stops_template
-                ),
-                _template_reason
-            );
+        if _stops is not null then
+            perform sendonce.apply_template_stops(_account.provider, _stops, _stop_reasons);
         end if;
     end if;
 
@@ -3081,7 +3081,15 @@ begin
                 when l.outcome = 'rejected' and c.moves_to = 'ready'
                     then sendonce.retry_due(
                         c.first_wait, c.growth, c.longest_wait,
-                        case when c.counts_as_try then l.tries else l.current_attempt - 1 end, l.retry_after, _now
+                        case
+                            when c.counts_as_try then l.tries
+                            -- Refusals of this kind so far. Attempts that a pause, a rest or a cap took back were none.
+                            else (
+                                select count(*)::integer from public.messages earlier
+                                where earlier.entry_id = l.entry_id and earlier.attempt < l.attempt and earlier.error_class = l.error_class
+                            )
+                        end,
+                        l.retry_after, _now
                     )
                 when l.outcome = 'not_sent' then _now
             end as due_at,
@@ -3168,7 +3176,9 @@ begin
         insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
         select q.organization_id, q.account_id, q.campaign_id, q.id, found.kind, found.fingerprint, found.detail
         from (
-            select r.entry_id, 'unlisted_code' as kind, _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
+            -- Once for each organization: none sees what is listed for another.
+            select r.entry_id, 'unlisted_code' as kind,
+                _account.organization_id || ':' || _account.provider || ':' || coalesce(r.error_code, 'none') as fingerprint,
                 jsonb_build_object('code', r.error_code, 'message', r.error_message) as detail
             from unnest(_list) r
             where r.error_class = 'unlisted' and r.refusal is null
@@ -3729,7 +3739,8 @@ begin
                     where m.entry_id = f.named_entry_id and m.attempt = f.named_attempt
                         and m.provider_message_id <> f.provider_message_id
                 ) then 'refused: this attempt has another message id'
-                when f.part is not null and f.named_entry_id is null and f.wamid_entry_id is null
+                -- Also where the message id is one of ours: we never sent it with such a reference.
+                when f.part is not null and f.named_entry_id is null
                     then 'refused: the reference names no entry of this account'
                 when coalesce(f.named_entry_id, f.wamid_entry_id) is null then 'waiting'
                 else 'applied'
@@ -3799,7 +3810,7 @@ declare
     _now constant timestamptz := sendonce.now();
     _effect record;
     _stops bigint[];
-    _stop_reason text;
+    _stop_reasons text[];
     _suppress bigint[];
     _campaign_ids uuid[];
     _attempts sendonce.attempt[];
@@ -3813,7 +3824,7 @@ begin
         from unnest(_reports) r
         join public.provider_errors e on e.provider = _provider and e.code = r.code
         join public.error_classes c on c.class = e.class
-        where r.disposition = 'applied' and (c.slows_account or c.pauses_account)
+        where r.disposition = 'applied' and r.delivery_status = 'undelivered' and (c.slows_account or c.pauses_account)
             -- Once: a repetition of what the entry already knows has no second effect.
             and not exists (
                 select from public.send_queue q
@@ -3826,18 +3837,23 @@ begin
     end loop;
 
     select
-        array_agg(r.entry_id) filter (where c.stops_template),
-        max(format('error %s: %s', r.code, coalesce(r.message, c.meaning))) filter (where c.stops_template),
+        array_agg(r.entry_id order by r.ordinal) filter (where stops.now),
+        array_agg(format('error %s: %s', r.code, coalesce(r.message, c.meaning)) order by r.ordinal) filter (where stops.now),
         array_agg(r.entry_id) filter (where c.suppresses_recipient)
-    into _stops, _stop_reason, _suppress
+    into _stops, _stop_reasons, _suppress
     from unnest(_reports) r
     join public.provider_errors e on e.provider = _provider and e.code = r.code
     join public.error_classes c on c.class = e.class
-    where r.disposition = 'applied'
+    cross join lateral (
+        -- What was delivered in spite of it had a template that could be used.
+        select c.stops_template
+            and not exists (select from public.send_queue q where q.id = r.entry_id and q.delivery_status >= 'delivered') as now
+    ) stops
+    where r.disposition = 'applied' and r.delivery_status = 'undelivered'
         -- Nor does a repetition undo what a person has set right meanwhile.
         and not exists (select from public.send_queue q where q.id = r.entry_id and q.delivery_error_code = r.code);
     if _stops is not null then
-        perform sendonce.apply_template_stops(_provider, _stops, _stop_reason);
+        perform sendonce.apply_template_stops(_provider, _stops, _stop_reasons);
     end if;
 
     select array_agg(distinct locked.campaign_id)
@@ -3951,6 +3967,18 @@ begin
     from unnest(_attempts) a
     join public.send_queue q on q.id = a.entry_id
     where a.is_second_acceptance
+    on conflict (kind, fingerprint) do nothing;
+    -- A code that we cannot judge is shown to a person, by whatever way it came.
+    insert into public.discrepancies (organization_id, account_id, campaign_id, entry_id, kind, fingerprint, detail)
+    select distinct on (found.fingerprint)
+        q.organization_id, q.account_id, q.campaign_id, q.id, 'unlisted_code', found.fingerprint,
+        jsonb_build_object('code', r.code, 'message', r.message, 'told_by', 'report')
+    from unnest(_reports) r
+    join public.send_queue q on q.id = r.entry_id
+    cross join lateral (select q.organization_id || ':' || _provider || ':' || r.code as fingerprint) found
+    where r.disposition = 'applied' and r.delivery_status = 'undelivered' and r.code is not null
+        and not exists (select from public.provider_errors e where e.provider = _provider and e.code = r.code)
+    order by found.fingerprint, q.id
     on conflict (kind, fingerprint) do nothing;
 end;
 $$;

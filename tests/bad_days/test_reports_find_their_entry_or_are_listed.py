@@ -150,9 +150,10 @@ def test_one_post_of_several_organizations_reaches_each_its_own_and_refuses_the_
 
     untouched = rows(world, elsewhere)
     refused = [
-        # Another tenant's reference, with its message id and with a new one.
+        # Another tenant's reference, with its message id, with another's and with a new one.
         (one.sender, told(third[1], "failed", errors=[{"code": 131031, "title": "locked"}])),
         (rival.sender, told(first[1], "failed", id="wamid.new", errors=[{"code": 131050}])),
+        (one.sender, told(third[1], "read", id=ids[first[1]])),
         # Another account's, of the same organization.
         (one.sender, told(second[1], "read")),
         # Signed by this app, and of an account whose reports another app signs.
@@ -163,7 +164,7 @@ def test_one_post_of_several_organizations_reaches_each_its_own_and_refuses_the_
         # Attempt 0, a number nobody has, a word nobody knows.
         (
             two.sender,
-            told(second[1], "read", id="w", biz_opaque_callback_data=second[1][:-1] + "0"),
+            told(second[1], "read", biz_opaque_callback_data=second[1][:-1] + "0"),
         ),
         ("106509999999999", told(first[1], "read")),
         (two.sender, told(second[1], "teleported")),
@@ -173,9 +174,9 @@ def test_one_post_of_several_organizations_reaches_each_its_own_and_refuses_the_
         (two.sender, told(second[0], "read")),
         (rival.sender, told(third[0], "failed", errors=[{"code": 131026, "title": "gone"}])),
     ]
-    world.post(*refused[:3], good[0], *refused[3:6], good[1], good[2], *refused[6:])
+    world.post(*refused[:4], good[0], *refused[4:7], good[1], good[2], *refused[7:])
 
-    assert world.dispositions() == {"applied": 3, "refused": 9}
+    assert world.dispositions() == {"applied": 3, "refused": 10}
     assert rows(world, elsewhere) == untouched
     assert [
         (
@@ -200,6 +201,7 @@ def test_one_post_of_several_organizations_reaches_each_its_own_and_refuses_the_
         (found["account_id"] or "", found["detail"]["reason"]) for found in listed
     ) == sorted(
         [
+            (one.account, names_nobody),
             (one.account, names_nobody),
             (one.account, names_nobody),
             (rival.account, names_nobody),

@@ -585,7 +585,7 @@ _RESULTS: Final = (
     Mutation(
         "record: a template error stops the template",
         "a_template_error_stops_every_campaign_of_the_template",
-        replaced=((_RECORD, "if _template_reason is not null then", "if false then"),),
+        replaced=((_RECORD, "if _stops is not null then", "if false then"),),
     ),
     Mutation(
         "an attempt's outcome only becomes more certain",
@@ -754,7 +754,7 @@ _REPORTS: Final = (
     ),
     _not_ours(
         "a reference that leads nowhere is refused",
-        "when f.part is not null and f.named_entry_id is null and f.wamid_entry_id is null",
+        "when f.part is not null and f.named_entry_id is null",
         "when false",
     ),
     _not_ours(
@@ -1106,6 +1106,93 @@ _BAD_DAYS: Final = (
     ),
 )
 
+_PRICE: Final = "sendonce.price_recipients"
+_SWEEP: Final = "sendonce.sweep_reports"
+_PRICE_FILE: Final = "cost_takes_the_rate_of_the_claim_for_category_country_and_currency"
+_WEEK_FILE: Final = "reports_of_unknown_messages_wait_seven_days_and_are_then_listed"
+_PRICES_AND_SWEEPS: Final = (
+    *(
+        Mutation(f"price: {what}", _PRICE_FILE, replaced=((_PRICE, old, new),))
+        for what, old, new in (
+            ("from its date on", " and c.valid_from <= g.at", ""),
+            (
+                "an own row first",
+                "c.organization_id is null, length(c.prefix) desc",
+                "length(c.prefix) desc",
+            ),
+            ("the longest beginning", "length(c.prefix) desc, ", ""),
+            ("the newest row", "c.valid_from desc", "c.valid_from"),
+            ("of its currency", "and r.currency = _currency", ""),
+            ("of its category", "and r.category = _category", ""),
+            ("of its provider", "r.provider = _provider", "true"),
+            (
+                "nobody else's",
+                "(r.organization_id is null or r.organization_id = _organization_id)",
+                "true",
+            ),
+        )
+    ),
+    Mutation(
+        "price: at the claim, told by a report",
+        _PRICE_FILE,
+        replaced=((_APPLY, "coalesce(k.claimed_at, t.sent_at)", "t.sent_at"),),
+    ),
+    Mutation(
+        "price: at the claim, told by the end of the lease",
+        _PRICE_FILE,
+        replaced=((_EXPIRE, "k.worker, k.claimed_at,", "k.worker, _now as claimed_at,"),),
+    ),
+    Mutation(
+        "price: read is delivered too",
+        "cost_is_charged_once_in_any_order_of_reports",
+        replaced=(
+            (
+                _APPLY,
+                "filter (where r.delivery_status >= 'delivered') as delivered_at,",
+                "filter (where r.delivery_status = 'delivered') as delivered_at,",
+            ),
+        ),
+    ),
+    Mutation(
+        "sweep: seven days, not less",
+        _WEEK_FILE,
+        replaced=((_SWEEP, "interval '7 days'", "interval '6 days 23 hours 30 minutes'"),),
+    ),
+    Mutation(
+        "sweep: seven days, not more",
+        _WEEK_FILE,
+        replaced=((_SWEEP, "interval '7 days'", "interval '7 days 3 hours'"),),
+    ),
+    Mutation(
+        "sweep: looks at least every six hours",
+        _WEEK_FILE,
+        replaced=((_SWEEP, "interval '6 hours'", "interval '12 hours'"),),
+    ),
+    Mutation("sweep: keeps the code", _WEEK_FILE, replaced=((_SWEEP, "'code', d.code,", ""),)),
+    Mutation(
+        "report: a refused one pauses nobody",
+        "reports_that_contradict_are_listed_with_kind_and_detail",
+        replaced=(
+            (
+                _APPLY,
+                "where r.disposition = 'applied' and r.delivery_status = 'undelivered' and (c.",
+                "where (c.",
+            ),
+        ),
+    ),
+    Mutation(
+        "report: a message id is of its account",
+        "reports_of_several_organizations_in_one_post_stay_apart",
+        replaced=(
+            (
+                _READ,
+                "where q.account_id = a.id and q.provider_message_id = p.provider_message_id",
+                "where q.provider_message_id = p.provider_message_id",
+            ),
+        ),
+    ),
+)
+
 
 def mutations() -> Iterator[Mutation]:
     """Yield every guard's mutation."""
@@ -1121,3 +1208,4 @@ def mutations() -> Iterator[Mutation]:
     yield from _ACCESS
     yield from _LISTS
     yield from _BAD_DAYS
+    yield from _PRICES_AND_SWEEPS

@@ -1,4 +1,4 @@
--- The token bucket: a tenth of a second's worth, refilled at the rate. What must wait stays in the claim.
+-- The token bucket: a twentieth of a second's worth, refilled at the rate. What must wait stays in the claim.
 begin;
 select plan(15);
 
@@ -10,24 +10,24 @@ select core.claim(:'campaign') as claim
 \gset
 select core.dispatch(:claim) as answer
 \gset
-select is(jsonb_array_length(:'answer'::jsonb -> 'dispatched'), 10, 'at 100 messages a second ten may leave at once');
-select is(jsonb_array_length(:'answer'::jsonb -> 'later'), 30, 'thirty have to wait');
+select is(jsonb_array_length(:'answer'::jsonb -> 'dispatched'), 5, 'at 100 messages a second five may leave at once');
+select is(jsonb_array_length(:'answer'::jsonb -> 'later'), 35, 'thirty-five have to wait');
 select is(:'answer'::jsonb -> 'refused', '[]', 'and are not refused');
 select is((:'answer'::jsonb ->> 'later_seconds')::numeric, 0.01, 'for a hundredth of a second, the time of one token');
 select is((select count(*) from send_queue
 where campaign_id = :'campaign' and status = 'processing'), 40::bigint, 'all stay in the claim');
 select is((select cardinality(dispatched) from claims
-where id = :claim), 10, 'ten of them dispatched');
+where id = :claim), 5, 'five of them dispatched');
 
 select core.dispatch(:claim) as answer
 \gset
 select is(
-    (select count(*) from jsonb_array_elements(:'answer'::jsonb -> 'dispatched')), 10::bigint, 'at the same instant none may follow: only the first ten are told again'
+    (select count(*) from jsonb_array_elements(:'answer'::jsonb -> 'dispatched')), 5::bigint, 'at the same instant none may follow: only the first five are told again'
 );
-select core.advance('0.05 seconds');
+select core.advance('0.03 seconds');
 select core.dispatch(:claim) as answer
 \gset
-select is(jsonb_array_length(:'answer'::jsonb -> 'dispatched'), 15, '50 ms later five more');
+select is(jsonb_array_length(:'answer'::jsonb -> 'dispatched'), 8, '30 ms later three more');
 select core.advance('1 hour');
 select is(core.account_column(:'campaign', 'tokens')::numeric, 0::numeric, 'the bucket is empty');
 
@@ -39,7 +39,7 @@ select core.claim(:'shared', 20, 'worker-1') as first
 \gset
 select core.claim(:'shared', 20, 'worker-2') as second
 \gset
-select is(jsonb_array_length(core.dispatch(:first) -> 'dispatched'), 10, 'one worker takes the ten');
+select is(jsonb_array_length(core.dispatch(:first) -> 'dispatched'), 5, 'one worker takes the five');
 select is(jsonb_array_length(core.dispatch(:second) -> 'dispatched'), 0, 'the other has to wait');
 
 -- Slower than one a second.

@@ -15,7 +15,7 @@ select is(
     :'first'::jsonb -> 'dispatched', jsonb_build_array(core.entry(:'campaign', 1), core.entry(:'campaign', 2)), 'two are dispatched'
 );
 select core.keep('tokens', core.account_column(:'campaign', 'tokens'));
-select is(core.kept('tokens')::numeric, 8::numeric, 'for two tokens out of a bucket of ten');
+select is(core.kept('tokens')::numeric, 3::numeric, 'for two tokens out of a bucket of five');
 select is(
     begin_dispatch(:claim, array[core.entry(:'campaign', 1), core.entry(:'campaign', 2)]) -> 'dispatched', :'first'::jsonb -> 'dispatched', 'asked again, the same two are'
 );

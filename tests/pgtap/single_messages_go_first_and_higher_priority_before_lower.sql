@@ -2,6 +2,8 @@ begin;
 select plan(4);
 
 select core.set_clock();
+-- One claim in ten is drawn among equals: not one of these.
+select setseed(0.5);
 select core.world(0) as ended
 \gset
 select core.account_of(:'ended') as account, core.template_of(:'ended') as template

@@ -20,7 +20,7 @@ _QUERY: LiteralString = (
     " a.maximum_rate, a.current_rate, a.lease::text as lease,"
     " a.longest_claim::text as longest_claim, a.unknown_window::text as unknown_window,"
     " a.on_unknown, g.name as limit_group, g.daily_recipients, a.paused_at, a.pause_reason,"
-    " a.resting_until, a.created_at"
+    " a.resting_until, a.rest_reason, a.created_at"
     " from public.provider_accounts a left join public.limit_groups g on g.id = a.limit_group_id"
 )
 
@@ -283,7 +283,7 @@ def state(row: Row) -> str:
     if row["paused_at"] is not None:
         return f"paused since {output.moment(row['paused_at'])}: {row['pause_reason']}"
     if row["resting_until"] is not None:
-        return f"resting until {output.moment(row['resting_until'])}"
+        return f"rests until {output.moment(row['resting_until'])}: {row['rest_reason']}"
     return "sends"
 
 

@@ -37,8 +37,7 @@ def holdups(progress: Progress) -> list[str]:
             found.append(f"its account is paused: {progress['account_paused']}")
         if progress["account_resting_until"]:
             until = output.moment(progress["account_resting_until"])
-            why = progress.get("account_rest_reason")
-            found.append(f"its account rests until {until}" + (f": {why}" if why else ""))
+            found.append(f"its account rests until {until}: {progress['account_rest_reason']}")
         if progress["template_stopped"]:
             found.append(f"its template is stopped: {progress['template_stopped']}")
         if progress["waiting_for_window"]:

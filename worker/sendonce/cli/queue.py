@@ -88,7 +88,7 @@ def _state(account: dict[str, Any]) -> str:
     if account["paused_at"] is not None:
         return f"paused: {account['pause_reason']}"
     if account["resting_until"] is not None:
-        return f"rests until {output.moment(account['resting_until'])}"
+        return f"rests until {output.moment(account['resting_until'])}: {account['rest_reason']}"
     workers = account["workers"]
     if workers:
         return f"{workers:,} worker{'s' if workers != 1 else ''} at it"
