@@ -99,8 +99,8 @@ pgtap: $(DEV_READY) tools ## behaviour of the schema, by pg_prove; SERVER=15|17|
 	@$(VENV)/python tests/pgtap/run.py $(if $(SERVER),--server $(SERVER))
 
 .PHONY: pytest
-pytest: $(DEV_READY) tools ## everything else; ARGUMENTS='tests/worker -x' chooses
-	@$(VENV)/pytest $(ARGUMENTS)
+pytest: $(DEV_READY) tools ## everything else, three files at a time; ARGUMENTS='tests/worker -x' chooses
+	@$(VENV)/pytest $(or $(ARGUMENTS),--numprocesses 3 --dist loadfile)
 
 .PHONY: test
 test: SERVER = all

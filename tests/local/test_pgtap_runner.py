@@ -60,3 +60,13 @@ def test_no_file_at_all_fails(tmp_path: Path) -> None:
     )
     assert ended.returncode == 1
     assert "nothing was tested" in ended.stderr
+
+
+def test_every_server_runs_the_files_and_any_of_them_can_fail(tmp_path: Path) -> None:
+    file = written(tmp_path, PROVES)
+    ended = run("--server", "all", file)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert ended.stdout.count("Files=1, Tests=1") == 3
+    before_18 = "select ok(current_setting('server_version_num')::integer < 180000, 'so');"
+    written(tmp_path, PROVES.replace("select ok(true, 'so');", before_18))
+    assert run("--server", "all", file).returncode == 1

@@ -3,7 +3,7 @@
     python tests/pgtap/run.py [--server 15|17|18|all] [file ...]
 
 Without `--server` the PostgreSQL is the one that pytest would use (support/postgres_source.py);
-with `all` the files run on one version after the other.
+with `all` the files run on all versions, side by side.
 Every file runs in one transaction that it rolls back, so the files do not see one another.
 Exit code 0 when every file passed, 1 when one failed or none ran, 2 for a wrong call.
 """
@@ -50,16 +50,31 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("files", nargs="*", type=Path, help="all by default")
     options = parser.parse_args(arguments)
     files = [file.resolve() for file in options.files] or sorted(HERE.glob("*.sql"))
-    majors: tuple[int | None, ...] = (None,)
-    if options.server is not None:
-        majors = SERVERS if options.server == "all" else (int(options.server),)
     try:
         check_files(files)
-        # All of them, also when the first fails: what differs between versions is the point.
-        return max([run_on(major, files) for major in majors])
+        if options.server == "all":
+            return run_on_all(files)
+        return run_on(None if options.server is None else int(options.server), files)
     except PgtapError as error:
         print(f"pgtap: {error}", file=sys.stderr)
         return 1
+
+
+def run_on_all(files: list[Path]) -> int:
+    """Run the files on every server, each in a process of its own; return the exit code."""
+    runs = [
+        subprocess.Popen(
+            [sys.executable, __file__, "--server", str(major), *map(str, files)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for major in SERVERS
+    ]
+    for run in runs:
+        # All of them, also when the first fails: what differs between versions is the point.
+        print(run.communicate()[0], end="", flush=True)
+    return max(1 if run.returncode < 0 else run.returncode for run in runs)
 
 
 def run_on(major: int | None, files: list[Path]) -> int:
