@@ -34,8 +34,9 @@ def command(*arguments: str) -> list[str]:
 
 def environment(url: str | None, settings: Mapping[str, str] | None = None) -> dict[str, str]:
     """Its environment; nothing of this process's own settings leaks in."""
-    ours = ("SENDONCE_", "WHATSAPP_")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+    # The size of a terminal is the terminal's, not what a shell noted of its own.
+    not_inherited = ("SENDONCE_", "WHATSAPP_", "COLUMNS", "LINES")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(not_inherited)}
     if url is not None:
         inherited["SENDONCE_DATABASE_URL"] = url
     return inherited | dict(settings or {})

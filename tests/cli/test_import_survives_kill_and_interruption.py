@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from cli.breaking_support import (
     written,
 )
 from cli.import_support import Draft, made
+from sendonce.cli.chunks import ChunkCaller
+from sendonce.cli.import_contacts import Counts
+from sendonce.cli.list_run import ListRun
+from sendonce.contacts.numbers import NumberReader, Strictness
+from sendonce.contacts.reading import opened
+from sendonce.contacts.rejects import Rejects
 from support.database import Connection, Database
 
 
@@ -81,6 +88,43 @@ def test_control_c_says_how_far_it_came_and_the_same_command_goes_on(
     again = draft.imports(file, *FLAGS, "--json").json()
     assert (again["added"], again["duplicate"]) == (ROWS - added, added)
     assert_each_is_there_once(draft, range(ROWS))
+
+
+class _CountsInterrupted(Counts):
+    """Ctrl-C falls into the counting of the first answer."""
+
+    def add(self, answer: dict[str, object]) -> None:
+        if self.rows == 0:
+            signal.raise_signal(signal.SIGINT)
+        super().add(answer)
+
+
+def test_control_c_while_an_answer_is_counted_counts_it_once(
+    database: Database, file: Path
+) -> None:
+    counts = _CountsInterrupted()
+    with (
+        ChunkCaller(database.url, 200, pytest.fail) as caller,
+        opened(str(file)) as contacts,
+        Rejects(None, contacts.header) as rejects,
+    ):
+        run = ListRun(
+            caller,
+            0,
+            NumberReader(None, Strictness.FORM),
+            rejects,
+            lambda record, number: {"recipient": number, "row": record.row},
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run.go(
+                contacts,
+                lambda _, items: {
+                    "added": len(items), "duplicate": 0, "suppressed": 0, "rejected": [],
+                    "estimated_cost": 0,
+                },
+                counts,
+            )  # fmt: skip
+    assert (counts.rows, counts.added) == (200, 200)
 
 
 def test_control_c_stops_a_statement_that_takes_long(draft: Draft, file: Path) -> None:

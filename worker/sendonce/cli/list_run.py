@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -109,17 +110,18 @@ class ListRun:
                 for following in self._chunks(contacts):
                     if chunk is not None and asking is not None:
                         answers = asking.answers()
-                        # Settled once, also where an interruption falls into the settling.
-                        asking = None
-                        self._settle(chunk, answers, tally)
+                        with _interrupted_afterwards():
+                            asking = None
+                            self._settle(chunk, answers, tally)
                         advance(chunk.position)
                     # Reading goes on while the database works at this one.
                     chunk = following
                     asking = self._caller.start(ask, [one.item for one in chunk.waiting])
                 if chunk is not None and asking is not None:
                     answers = asking.answers()
-                    asking = None
-                    self._settle(chunk, answers, tally)
+                    with _interrupted_afterwards():
+                        asking = None
+                        self._settle(chunk, answers, tally)
                     advance(chunk.position)
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
@@ -175,6 +177,19 @@ class ListRun:
         if number is None:
             return Rejected(record, value, problem or "not a phone number")
         return Waiting(record, value, self._item(record, number), read)
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Let Ctrl-C wait for the end: what was counted by halves could not be told."""
+    interrupted: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: interrupted.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 @contextmanager
