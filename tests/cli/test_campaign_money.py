@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from acceptance.abc_support import Campaign, Stage, accepted, call, sound
 from cli.command import Answer, refusal, sendonce
 from cli.terminal import Terminal
-from sendonce.cli.main import app
+from sendonce.cli.main import application
 from support.database import Connection, Database
 
 
@@ -26,7 +26,7 @@ class Shop:
     def run(self, *arguments: str) -> Answer:
         """Run `sendonce campaign …` in this process, to exit 0: a process each takes its time."""
         result = CliRunner().invoke(
-            app, ["campaign", *arguments], env={"SENDONCE_DATABASE_URL": self.url}
+            application(), ["campaign", *arguments], env={"SENDONCE_DATABASE_URL": self.url}
         )
         assert result.exit_code == 0, (result.output, result.exception)
         return Answer(result.exit_code, result.stdout, result.stderr)

@@ -13,7 +13,7 @@ from acceptance.abc_support import Campaign, Stage, accepted, call
 from cli.terminal import Terminal
 from sendonce.cli import campaign_waits
 from sendonce.cli.database import call as call_as
-from sendonce.cli.main import app
+from sendonce.cli.main import application
 from support.database import Connection, Database
 
 
@@ -25,7 +25,9 @@ def stage(connection: Connection) -> Stage:
 def status(database: Database, *arguments: str) -> str:
     """The words of `campaign status`, and of its --json where that is asked for."""
     result = CliRunner().invoke(
-        app, ["campaign", "status", *arguments], env={"SENDONCE_DATABASE_URL": database.url}
+        application(),
+        ["campaign", "status", *arguments],
+        env={"SENDONCE_DATABASE_URL": database.url},
     )
     assert result.exit_code == 0, (result.output, result.exception)
     return " ".join(result.stdout.split())
