@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from sendonce.cli.main import COMMANDS, main
 
 #: Seconds within which a command must have ended; no test measures time.
 PATIENCE = 120
@@ -48,16 +52,46 @@ def sendonce(
     stdin: bytes = b"",
     settings: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Run it to its end, off a terminal."""
-    done = subprocess.run(
-        command(*arguments),
-        env=environment(url, settings),
-        input=stdin,
-        capture_output=True,
-        check=False,
-        timeout=PATIENCE,
-    )
-    return Answer(done.returncode, done.stdout.decode(), done.stderr.decode())
+    """Run it to its end, off a terminal, in a process of its own.
+
+    That process is a fork of one that has loaded everything: loading is most of what a command
+    costs. Whoever wants the interpreter's start as well starts `command`.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        stdio = [Path(place, name) for name in ("stdin", "stdout", "stderr")]
+        stdio[0].write_bytes(stdin)
+        process = _forks.Process(
+            target=_be_the_command, args=(arguments, environment(url, settings), Path.cwd(), stdio)
+        )
+        process.start()
+        process.join(PATIENCE)
+        if process.exitcode is None:
+            process.kill()
+            raise AssertionError(f"no end after {PATIENCE} s: {arguments}")
+        return Answer(process.exitcode, stdio[1].read_text(), stdio[2].read_text())
+
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(
+    ["sendonce.cli.main", *(f"sendonce.cli.{module}" for module in COMMANDS.values())]
+)
+
+
+def _be_the_command(
+    arguments: tuple[str, ...], variables: Mapping[str, str], place: Path, stdio: list[Path]
+) -> None:
+    for number, (file, flags) in enumerate(
+        zip(stdio, (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2), strict=True)
+    ):
+        os.dup2(os.open(file, flags), number)
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    os.environ.clear()
+    os.environ.update(variables)
+    os.chdir(place)
+    sys.argv = ["sendonce", *arguments]
+    main()
 
 
 def refusal(answer: Answer) -> str:
