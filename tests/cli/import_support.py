@@ -10,6 +10,11 @@ from typing import Any
 from cli.command import Answer, sendonce
 from support.database import Connection, Database
 
+#: Why a number without a plus is rejected where nothing is said about its country.
+WITHOUT_A_CODE = (
+    "without a country code: pass --region, such as DE, or --with-country-code if it has one"
+)
+
 
 @dataclass(frozen=True)
 class Draft:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.command import refusal
-from cli.import_support import Draft, made
+from cli.import_support import WITHOUT_A_CODE, Draft, made
 from support.database import Connection, Database
 
 HEADER = ["rejected_row", "rejected_value", "rejected_reason", "phone", "name"]
@@ -24,7 +24,7 @@ LIST = (
     "+15005550007,=1+1\n"
 )
 REASONS = [
-    ["3", "12", "without a country code: pass --region, such as DE", "12", "Bob"],
+    ["3", "12", WITHOUT_A_CODE, "12", "Bob"],
     ["5", "+15005550003", "template variable is empty or no text: name", "+15005550003", ""],
     ["6", "+15005550004", "the row has 3 cells, the header has 2", "+15005550004", "Di", "Dee"],
     [

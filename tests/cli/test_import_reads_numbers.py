@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.command import Answer, refusal
-from cli.import_support import Draft, made
+from cli.import_support import WITHOUT_A_CODE, Draft, made
 from support.database import Connection, Database
 
 
@@ -59,12 +59,19 @@ def test_without_a_region_only_numbers_with_a_country_code_are_read(
     draft: Draft, tmp_path: Path
 ) -> None:
     answer = imported(draft, tmp_path, "01713920000", "00 1 202 555 0143")
-    assert answer.json()["rejected_by_reason"] == {
-        "without a country code: pass --region, such as DE": 1
-    }
+    assert answer.json()["rejected_by_reason"] == {WITHOUT_A_CODE: 1}
     assert set(draft.entries()) == {"+12025550143"}
     assert "no region is called 'XX'" in refusal(
         draft.imports(tmp_path / "list.tsv", "--region", "XX")
+    )
+
+
+def test_a_list_of_whatsapp_ids_is_read_when_that_is_said(draft: Draft, tmp_path: Path) -> None:
+    answer = imported(draft, tmp_path, "491713920000", "0171", flags=("--with-country-code",))
+    assert answer.json()["rejected_by_reason"] == {"no country code begins with 0": 1}
+    assert set(draft.entries()) == {"+491713920000"}
+    assert "leave one away" in refusal(
+        draft.imports(tmp_path / "list.tsv", "--with-country-code", "--region", "DE")
     )
 
 

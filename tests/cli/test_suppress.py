@@ -377,6 +377,7 @@ def test_a_list_is_suppressed_and_its_bad_rows_stop_no_good_one(shop: Shop, tmp_
     assert answer.code == 1, answer
     assert answer.json() == {
         "organization_id": shop.organization,
+        "dry_run": False,
         "scope": "all",
         "columns": {"recipient": "Telefonnummer"},
         "rows": 5,
@@ -415,6 +416,26 @@ def test_what_became_of_the_rows_is_shown(shop: Shop, tmp_path: Path) -> None:
     assert "rejected 1" in lines
     assert any("first: row 3" in line for line in lines)
     assert f"The rejected rows are in {file}.rejects.csv" in answer.stdout
+
+
+def test_a_dry_run_says_what_the_import_will_and_leaves_nothing(shop: Shop, tmp_path: Path) -> None:
+    shop.suppress("+15005550001", "all")
+    shop.suppress("+15005550002")
+    file = tmp_path / "stop.csv"
+    numbers = [f"+1500555{n:04}" for n in range(30)]
+    # Each of them again in a later chunk.
+    file.write_text("\n".join(["phone", *numbers, "12", *numbers, "12", ""]))
+    line = ("import", str(file), *FORM, *WHY_ALL, "--chunk", "20")
+    events = shop.events()
+    dry = shop.run(*line, "--dry-run", "--json")
+    assert dry.code == 1, dry
+    assert (len(shop.suppressed()), shop.events()) == (2, events)
+    assert [file.name for file in tmp_path.iterdir()] == ["stop.csv"]
+    assert shop.run(*line, "--dry-run").stdout.startswith("Would be suppressed in Shop")
+    real = shop.run(*line, "--json")
+    expected = dry.json() | {"dry_run": False, "rejects_file": f"{file}.rejects.csv"}
+    assert real.json() == expected
+    assert (real.json()["added"], real.json()["already"], real.json()["rejected"]) == (29, 31, 2)
 
 
 def test_the_same_list_again_changes_nothing(shop: Shop, tmp_path: Path) -> None:

@@ -17,6 +17,9 @@ AMERICA = NumberReader("US")
 NOWHERE = NumberReader()
 ROUNDED = "a spreadsheet rounded this number: format the column as text"
 MORE = "more than one number"
+WITHOUT_A_CODE = (
+    "without a country code: pass --region, such as DE, or --with-country-code if it has one"
+)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_what_is_no_number_is_refused_with_the_reason(given_as: str, reason: str
 
 @pytest.mark.parametrize("given_as", ["01713920000", "491713920000", "202 555 0143"])
 def test_without_a_region_a_number_needs_its_country_code(given_as: str) -> None:
-    assert NOWHERE.read(given_as) == (None, "without a country code: pass --region, such as DE")
+    assert NOWHERE.read(given_as) == (None, WITHOUT_A_CODE)
     assert NOWHERE.read("+491713920000") == ("+491713920000", None)
     assert NOWHERE.read("\uff0b491713920000") == ("+491713920000", None)
     assert NOWHERE.read("00491713920000") == ("+491713920000", None)
@@ -217,3 +220,22 @@ def test_a_number_in_e164_is_read_as_itself_in_every_region(end: int) -> None:
     number = f"+4917139200{end:02}"
     for reader in (NOWHERE, GERMANY, INDIA, AMERICA):
         assert reader.read(number) == (number, None)
+
+
+@pytest.mark.parametrize("strictness", Strictness)
+@pytest.mark.parametrize(
+    "text", ["12025550143", "+1 202-555-0143", "001 (202) 5550143", "1.2025550143"]
+)
+def test_a_number_with_its_country_code_needs_no_plus_where_that_is_said(
+    strictness: Strictness, text: str
+) -> None:
+    reader = NumberReader(None, strictness, with_country_code=True)
+    assert reader.read(text) == ("+12025550143", None)
+
+
+def test_where_all_have_their_country_code_none_begins_with_0_and_no_region_is_asked() -> None:
+    reader = NumberReader(with_country_code=True)
+    assert reader.read("0171 3920000") == (None, "no country code begins with 0")
+    assert reader.read("4.9155E+12")[0] is None
+    with pytest.raises(CommandError, match="leave one away"):
+        NumberReader("DE", with_country_code=True)

@@ -45,6 +45,7 @@ def import_contacts(
     campaign: Annotated[str, typer.Option(help="Id or name of the campaign.")],
     url: Url = None,
     region: list_options.Region = None,
+    with_country_code: list_options.WithCountryCode = False,
     recipient: list_options.RecipientColumn = None,
     variable: Annotated[
         list[str] | None,
@@ -76,7 +77,7 @@ def import_contacts(
     file, or refused by the database; what was added before stays.
     """
     wishes = Wishes(recipient, parsed_variables(variable or []), ignore or [], ignore_rest)
-    reader = NumberReader(region, numbers)
+    reader = NumberReader(region, numbers, with_country_code=with_country_code)
     path = rejects_path(file, rejects)
     with (
         ChunkCaller(url, chunk, list_progress.say) as caller,

@@ -15,6 +15,13 @@ Region = Annotated[
     str | None,
     typer.Option(help="Country of numbers without a country code, such as DE.", show_default=False),
 ]
+WithCountryCode = Annotated[
+    bool,
+    typer.Option(
+        "--with-country-code",
+        help="Every number has its country code, with a plus or without, as WhatsApp ids do.",
+    ),
+]
 Numbers = Annotated[
     Strictness,
     typer.Option(

@@ -32,6 +32,7 @@ from sendonce.contacts.numbers import NumberReader, Strictness
 from sendonce.contacts.reading import opened
 from sendonce.contacts.records import ContactList, Record
 from sendonce.contacts.rejects import Rejects, rejects_path
+from sendonce.contacts.seen import SeenNumbers
 from sendonce.errors import CommandError
 
 commands = typer.Typer(no_args_is_help=True, help="Who must not be written to.")
@@ -79,6 +80,7 @@ def add(
     url: Url = None,
     organization: choose.OrganizationOption = None,
     region: list_options.Region = None,
+    with_country_code: list_options.WithCountryCode = False,
     numbers: list_options.Numbers = Strictness.POSSIBLE,
     as_json: output.AsJson = False,
 ) -> None:
@@ -87,7 +89,8 @@ def add(
     Never withholds less than before: who is suppressed as far already stays as listed, with the
     earlier reason. One number that cannot be read, or is refused, leaves all as they were.
     """
-    given = _numbers(recipients, region, numbers)
+    reader = NumberReader(region, numbers, with_country_code=with_country_code)
+    given = _numbers(recipients, reader)
     with connected(url) as connection, connection.transaction():
         owner = choose.organization(connection, organization)
         items = [{"recipient": number, "row": row} for row, number in enumerate(given, start=1)]
@@ -121,6 +124,7 @@ def remove(
     url: Url = None,
     organization: choose.OrganizationOption = None,
     region: list_options.Region = None,
+    with_country_code: list_options.WithCountryCode = False,
     numbers: list_options.Numbers = Strictness.POSSIBLE,
     yes: Yes = False,
     as_json: output.AsJson = False,
@@ -131,7 +135,8 @@ def remove(
 
     Exit codes: 0 done, 1 the answer was no, 2 wrong use, or refused by the database.
     """
-    given = _numbers(recipients, region, numbers)
+    reader = NumberReader(region, numbers, with_country_code=with_country_code)
+    given = _numbers(recipients, reader)
     with connected(url) as connection:
         owner = choose.organization(connection, organization)
         found = _found(connection, owner["id"], given)
@@ -238,12 +243,16 @@ def import_suppressions(
     url: Url = None,
     organization: choose.OrganizationOption = None,
     region: list_options.Region = None,
+    with_country_code: list_options.WithCountryCode = False,
     recipient: list_options.RecipientColumn = None,
     delimiter: list_options.Delimiter = None,
     encoding: list_options.Encoding = None,
     sheet: list_options.Sheet = None,
     chunk: list_options.Chunk = 2000,
     rejects: list_options.RejectsFile = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Write nothing; say whom it would suppress.")
+    ] = False,
     numbers: list_options.Numbers = Strictness.POSSIBLE,
     as_json: output.AsJson = False,
 ) -> None:
@@ -251,12 +260,12 @@ def import_suppressions(
 
     A bad row stops no good one: it goes to the rejects file, which can be corrected and imported
     again. Never withholds less than before, and the same list again changes nothing, so after a
-    break at any point, run it again. There is no dry run.
+    break at any point, run it again.
 
     Exit codes: 0 everybody on the list is suppressed, 1 rows were rejected, 2 wrong use, an
     unreadable file, or refused by the database; what was added before stays.
     """
-    reader = NumberReader(region, numbers)
+    reader = NumberReader(region, numbers, with_country_code=with_country_code)
     path = rejects_path(file, rejects)
     counts = Counts()
     with (
@@ -278,9 +287,27 @@ def import_suppressions(
         def ask(connection: Connection, items: list[Item]) -> Row:
             return _suppressed(connection, owner["id"], items, scope, reason)
 
-        with Rejects(path, contacts.header) as noted, stop_told(counts):
-            ListRun(caller, place, reader, noted, _item).go(contacts, ask, counts)
-    _show_import(contacts, owner, scope, place, noted, counts, caller.repeated, as_json)
+        def judge(connection: Connection, items: list[Item]) -> Row:
+            # Nothing stays, so what the list had in an earlier chunk has to be known here.
+            fresh = [item for item in items if item["recipient"] not in seen]
+            with connection.transaction(force_rollback=True):
+                answer = ask(connection, fresh)
+            rejected = {row["row"] for row in answer["rejected"]}
+            seen.add(item["recipient"] for item in fresh if item["row"] not in rejected)
+            return {**answer, "already": answer["already"] + len(items) - len(fresh)}
+
+        # A dry run leaves nothing behind that was not asked for.
+        with (
+            SeenNumbers() as seen,
+            Rejects(path if rejects or not dry_run else None, contacts.header) as noted,
+        ):
+            run = ListRun(caller, place, reader, noted, _item)
+            if dry_run:
+                run.go(contacts, judge, counts)
+            else:
+                with stop_told(counts):
+                    run.go(contacts, ask, counts)
+    _show_import(contacts, owner, scope, place, noted, counts, caller.repeated, dry_run, as_json)
     if noted.count:
         raise typer.Exit(1)
 
@@ -297,12 +324,14 @@ def _show_import(
     noted: Rejects,
     counts: Counts,
     repeated: int,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     if as_json:
         output.print_json(
             {
                 "organization_id": owner["id"],
+                "dry_run": dry_run,
                 "scope": scope.value,
                 "columns": {"recipient": contacts.header[place]},
                 "rows": counts.rows,
@@ -314,14 +343,15 @@ def _show_import(
         )
         return
     console = output.console()
+    done = "Would be suppressed" if dry_run else "Suppressed"
     console.print(
-        f"Suppressed in {owner['name']}, scope {scope.value}:"
+        f"{done} in {owner['name']}, scope {scope.value}:"
         f" column {contacts.header[place]!r} ({contacts.description})",
         markup=False,
     )
     lines = [
         ("rows", counts.rows),
-        ("added", counts.added),
+        ("would be added" if dry_run else "added", counts.added),
         ("suppressed as far before, or twice in the list", counts.already),
         *list_result.reject_lines(noted),
     ]
@@ -382,9 +412,8 @@ def _found(connection: Connection, organization_id: UUID, numbers: list[str]) ->
     ).fetchall()
 
 
-def _numbers(given: list[str], region: str | None, strictness: Strictness) -> list[str]:
+def _numbers(given: list[str], reader: NumberReader) -> list[str]:
     """In E.164, each once. Raises CommandError, before anything is done, where one is none."""
-    reader = NumberReader(region, strictness)
     read = [(text, *reader.read(text)) for text in given]
     problems = [
         (text, problem or "not a phone number") for text, number, problem in read if number is None

@@ -63,12 +63,25 @@ _LENGTH_PROBLEMS = {
 class NumberReader:
     """Reads numbers of one list."""
 
-    def __init__(self, region: str | None = None, strictness: Strictness = Strictness.POSSIBLE):
-        """``region`` is the country of numbers without a country code, such as DE."""
+    def __init__(
+        self,
+        region: str | None = None,
+        strictness: Strictness = Strictness.POSSIBLE,
+        *,
+        with_country_code: bool = False,
+    ):
+        """``region`` is the country of numbers without a country code, such as DE.
+
+        ``with_country_code``: every number has its own, though no plus may stand before it.
+        """
         import phonenumbers
+
+        if region and with_country_code:
+            raise CommandError("--region is for numbers without a country code: leave one away")
 
         self._library = phonenumbers
         self._strictness = strictness
+        self._with_country_code = with_country_code
         self._region = region.upper() if region else None
         if self._region is not None and self._region not in phonenumbers.SUPPORTED_REGIONS:
             raise CommandError(
@@ -96,6 +109,10 @@ class NumberReader:
             text = "+" + text[1:]
         elif text.startswith("00") and not self._is_dialled_abroad(text):
             text = "+" + text[2:]
+        elif self._with_country_code and not text.startswith("+"):
+            if text.startswith("0"):
+                return None, "no country code begins with 0"
+            text = "+" + text
         # The zero in +49 (0)171… is dialled in some countries and not in others; the library knows.
         plain = "(0)" not in bare.replace(" ", "")
         if self._strictness is Strictness.FORM and plain and text.startswith("+"):
@@ -104,7 +121,10 @@ class NumberReader:
                 str(int(character)) if character.isdecimal() else character for character in text
             ), None
         if not text.startswith("+") and self._region is None:
-            return None, "without a country code: pass --region, such as DE"
+            return None, (
+                "without a country code: pass --region, such as DE,"
+                " or --with-country-code if it has one"
+            )
         return self._parsed(text)
 
     def _is_dialled_abroad(self, text: str) -> bool:
