@@ -224,6 +224,8 @@ def explain(error: BaseException) -> str:
     """A failure in one line that holds neither token nor body."""
     if isinstance(error, asyncio.TimeoutError):
         return "time-out"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "the connection was closed without a reply"
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text}"[:LONGEST_MESSAGE] if text else name
