@@ -317,6 +317,15 @@ async def test_silence_after_the_request_is_ambiguous() -> None:
     assert outcome.message == "time-out"
 
 
+async def test_a_connection_closed_without_a_reply_is_ambiguous_and_says_so() -> None:
+    async def conversation(connection: Connection) -> None:
+        await connection.read_request()
+
+    outcome = await outcome_of(conversation)
+    assert outcome.kind is OutcomeKind.AMBIGUOUS
+    assert outcome.message == "the connection was closed without a reply"
+
+
 async def test_silence_within_the_reply_is_ambiguous() -> None:
     async def conversation(connection: Connection) -> None:
         await connection.read_request()
