@@ -162,3 +162,37 @@ def test_another_schema_version_is_refused(
     )
     [line] = refusal(workers)
     assert line.startswith(f"the database has schema version {version}, this worker needs ")
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "answer"),
+    [
+        ("schema_version", "", "integer"),
+        ("worker_heartbeat", "_worker text, _info jsonb", "jsonb"),
+    ],
+)
+def test_a_database_that_goes_away_between_two_checks_is_waited_for(
+    connection: Connection, workers: Workers, function: str, arguments: str, answer: str
+) -> None:
+    names = ", ".join(part.split()[0] for part in arguments.split(", ")) if arguments else ""
+    connection.execute(
+        f"""
+        create sequence public.asked;
+        grant usage on sequence public.asked to public;
+        alter function public.{function}({arguments}) rename to {function}_after_all;
+        create function public.{function}({arguments}) returns {answer} language plpgsql as $$
+        begin
+            if nextval('public.asked') = 1 then
+                perform pg_terminate_backend(pg_backend_pid());
+            end if;
+            return public.{function}_after_all({names});
+        end;
+        $$;
+        """
+    )
+    worker = workers.start()
+    worker.wait_for_event("worker.started")
+    assert worker.stop() == 0
+    asked = connection.execute("select last_value from public.asked").fetchone()
+    assert asked is not None
+    assert asked[0] >= 2

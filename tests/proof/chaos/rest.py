@@ -16,6 +16,8 @@ from proof.chaos.timeline import Timeline
 
 #: Seconds without any change after which the rest is left to the audit.
 _PATIENCE: Final = 90.0
+#: Seconds for which the provider's everyday faults go on while what is left is sent.
+_EVERYDAY_FAULTS: Final = 60.0
 #: Seconds after which no request of the time of the faults can be under way any more.
 _LAST_REQUESTS: Final = LEASE + 2 * REQUEST_TIMEOUT
 
@@ -67,12 +69,14 @@ class State:
 def bring_to_rest(
     stack: Stack, people: Sequence[Person], timeline: Timeline, watch: Callable[[], None]
 ) -> State:
-    """End the faults, wait until all is settled, decide what is held; what is left at the end."""
+    """Wait until all is settled, decide what is held; what is left at the end.
+
+    What the provider does wrong every day ends when all is sent, all other faults have ended.
+    """
     control = stack.simulator.control
     control.end_outage()
-    control.set_faults(profile="instant")
-    calm_since = time.monotonic()
-    timeline.write("calm")
+    began = time.monotonic()
+    calm_since: float | None = None
     for person in people:
         person.let_everything_go_on()
     with stack.connect() as connection:
@@ -90,8 +94,15 @@ def bring_to_rest(
             with connection.cursor(row_factory=class_row(State)) as cursor:
                 state = cursor.execute(_STATE).fetchone()
             assert state is not None
-            over = flushed and state.is_over
-            if over and not decided and time.monotonic() - calm_since > _LAST_REQUESTS:
+            if calm_since is None and (
+                state.moving == 0 or time.monotonic() - began > _EVERYDAY_FAULTS
+            ):
+                control.set_faults(profile="instant")
+                calm_since = time.monotonic()
+                timeline.write("calm")
+                continue
+            over = calm_since is not None and flushed and state.is_over
+            if over and not decided and time.monotonic() - (calm_since or 0) > _LAST_REQUESTS:
                 decided = True
                 _decide(stack, people, connection)
                 continue

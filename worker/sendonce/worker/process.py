@@ -15,7 +15,7 @@ from sendonce.worker.clock import lease_clock
 from sendonce.worker.engine import Engine, EngineSettings
 from sendonce.worker.logs import set_up_logs
 from sendonce.worker.settings import WorkerSettings
-from sendonce.worker.startup_checks import check_database, check_environment, first_heartbeat
+from sendonce.worker.startup_checks import check_database, check_environment
 
 EXIT_CLEAN = 0
 #: Stopped by a second signal, by a defect, or with results that could not be recorded. Their
@@ -42,8 +42,7 @@ async def _run(settings: WorkerSettings) -> int:
         clock=lease_clock,
     )
     try:
-        await check_database(transport, settings.start_timeout)
-        await first_heartbeat(transport, settings.worker_name)
+        await check_database(transport, settings.worker_name, settings.start_timeout)
         engine = Engine(
             EngineSettings(
                 worker_name=settings.worker_name,

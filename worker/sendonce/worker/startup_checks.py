@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
 from sendonce.errors import CommandError
 from sendonce.providers.whatsapp import TOKEN_VARIABLE
-from sendonce.transports.base import CallRefusedError, DatabaseAwayError, Transport, TransportError
+from sendonce.transports.base import (
+    CallRefusedError,
+    DatabaseAwayError,
+    DatabaseBusyError,
+    Transport,
+    TransportError,
+)
 from sendonce.worker import stop_points
 
 #: The schema this worker was written for. Migrations only add, so a newer one would do as well;
 #: it is refused all the same, because a newer schema may expect a newer worker's outcomes.
 SCHEMA_VERSION = 1
+
+Answer = TypeVar("Answer")
 
 
 def check_environment(environment: Mapping[str, str]) -> None:
@@ -36,12 +45,14 @@ def check_environment(environment: Mapping[str, str]) -> None:
         )
 
 
-async def check_database(transport: Transport, patience: float) -> None:
+async def check_database(transport: Transport, worker_name: str, patience: float) -> None:
     """Wait up to ``patience`` seconds for the database, then see that it fits.
 
     Raises CommandError with one line for everything that does not.
     """
-    unusable = await _first_answer(transport, patience)
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + patience
+    unusable = await _answer(transport.unusable_functions, "the database", give_up_at)
     if unusable:
         raise CommandError(
             "\n".join(
@@ -50,34 +61,29 @@ async def check_database(transport: Transport, patience: float) -> None:
                 for fault in unusable
             )
         )
-    try:
-        installed = await transport.schema_version()
-    except TransportError as error:
-        raise CommandError(f"schema_version() cannot be called: {error}") from error
+    installed = await _answer(transport.schema_version, "schema_version()", give_up_at)
     if installed != SCHEMA_VERSION:
         raise CommandError(
             f"the database has schema version {installed}, this worker needs {SCHEMA_VERSION}: "
             + ("migrate the database" if installed < SCHEMA_VERSION else "install a newer worker")
         )
+    # The first call that writes.
+    await _answer(
+        lambda: transport.worker_heartbeat(worker_name, {}), "worker_heartbeat()", give_up_at
+    )
 
 
-async def first_heartbeat(transport: Transport, worker_name: str) -> None:
-    """The first call that writes. Raises CommandError where the database does not let it."""
-    try:
-        await transport.worker_heartbeat(worker_name, {})
-    except TransportError as error:
-        raise CommandError(f"worker_heartbeat() cannot be called: {error}") from error
+async def _answer(call: Callable[[], Awaitable[Answer]], what: str, give_up_at: float) -> Answer:
+    """Call until the database answers.
 
-
-async def _first_answer(transport: Transport, patience: float) -> list[str]:
+    It may only be restarting, at any of these calls; a process manager should not have to know.
+    """
     loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + patience
     waited = False
     while True:
         try:
-            return list(await transport.unusable_functions())
-        except DatabaseAwayError as error:
-            # It may only be restarting; a process manager should not have to know.
+            return await call()
+        except (DatabaseAwayError, DatabaseBusyError) as error:
             if loop.time() >= give_up_at:
                 raise CommandError(
                     f"the database in SENDONCE_DATABASE_URL does not answer: {error}"
@@ -86,7 +92,8 @@ async def _first_answer(transport: Transport, patience: float) -> list[str]:
                 structlog.get_logger().warning("database.away", reason=str(error))
                 waited = True
         except CallRefusedError as error:
-            raise CommandError(f"the database cannot be inspected: {error}") from error
+            refused = "inspected" if what == "the database" else "called"
+            raise CommandError(f"{what} cannot be {refused}: {error}") from error
         except TransportError as error:
             raise CommandError(
                 f"the database in SENDONCE_DATABASE_URL refuses this worker: {error}"
