@@ -131,6 +131,23 @@ _FREE: dict[str, Any] = {"campaigns": [campaign(actual_cost=Decimal(0))]}
             "listed_failed": {CAMPAIGN: 1},
             "reports": logged("sent", "delivered", reference=None, disposition="waiting"),
         },
+        # The worker could say only after the window that it had not begun.
+        _NOT_REPORTED
+        | {
+            "requests": [],
+            "entries": [_DOUBTFUL],
+            "attempts": [attempt(outcome="not_sent", message_id=None, cost=Decimal(0))],
+            "listed_failed": {CAMPAIGN: 1},
+        },
+        # In an outage the provider does not read whose request it refuses.
+        _NOTHING
+        | _FREE
+        | {
+            "entries": [replace(_DOUBTFUL, error_class="transient", error_code="131016")],
+            "requests": [
+                Request(None, "", SENDER, ProviderRequest(None, None, "not_accepted", "outage"))
+            ],
+        },
         # A POST whose answer was lost may have arrived.
         {
             "requests": [

@@ -25,6 +25,9 @@ KINDS: Final[tuple[Kind, ...]] = ("twice", "lost", "drift", "invented", "disobey
 #: Those of them that the last line names even where there are none.
 _ALWAYS_NAMED: Final = ("twice", "lost", "drift")
 
+#: What an outage of the kind `provider_error` answers.
+_OUTAGE_CODE: Final = "131016"
+
 _RANKS: Final = {"sent": 0, "failed": 1, "delivered": 2, "read": 3}
 _RANK_OF_DELIVERY: Final = {None: 0, "undelivered": 1, "delivered": 2, "read": 3}
 
@@ -173,7 +176,11 @@ def _entries(evidence: Evidence, books: _Books) -> Iterator[Finding]:
         if entry.status in ("ready", "processing"):
             yield Finding("lost", f"{_where(entry)}: not settled although all is at rest", number)
         elif books.admits_doubt(entry):
-            if not any(a.outcome in ("unknown", "accepted") for a in books.attempts[number]):
+            # Also "not sent" where the worker could say so only after it had been given up.
+            if not any(
+                attempt.outcome in ("unknown", "not_sent", "accepted")
+                for attempt in books.attempts[number]
+            ):
                 yield Finding("lost", f"{_where(entry)}: no attempt explains the doubt", number)
             if entry.status == "unknown" and (
                 entry.on_unknown == "fail" or number not in evidence.listed_unknown
@@ -206,6 +213,12 @@ def _entries(evidence: Evidence, books: _Books) -> Iterator[Finding]:
 
 def _explains_failure(entry: Entry, books: _Books) -> bool:
     if entry.error_class == "claim_lost":
+        return True
+    # In an outage nobody at the provider reads whose request it is that gets this answer.
+    if entry.error_code == _OUTAGE_CODE and any(
+        request.seen.fault == "outage" and request.sender == entry.sender
+        for request in books.requests[None]
+    ):
         return True
     # An answer without a code of the provider's is known by its HTTP status.
     return any(
